@@ -1,0 +1,35 @@
+# codedeploy-agent: see "make help".
+
+# Nothing but Go, make, git and a shell is needed; CGO stays off so that the binary is static.
+export CGO_ENABLED := 0
+STATICCHECK_VERSION := v0.8.2
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+# The commit's date, not the build's: the same commit gives the same bytes.
+DATE    ?= $(shell git show -s --format=%cI HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+
+.PHONY: build demo test lint clean help
+
+build: ## build bin/codedeploy-agent, static, stripped and reproducible
+	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/codedeploy-agent ./cmd/codedeploy-agent
+
+demo: build ## play three deployments, blue/green included, on this machine
+	go run ./examples/demo -agent bin/codedeploy-agent
+
+test: ## run all tests with the race detector
+	CGO_ENABLED=1 go test -race -timeout 5m ./...
+
+lint: ## check formatting, vet for three systems, staticcheck
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	GOOS=windows go vet ./...
+	GOOS=darwin go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION) ./...
+
+clean: ## remove what was built
+	rm -rf bin
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

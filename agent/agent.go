@@ -1,0 +1,177 @@
+// Package agent is the daemon: it polls the CodeDeploy command service for host commands, acknowledges and executes them,
+// and reports each result until the service has it. Local deployments execute commands with the same Executor.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/journal"
+	"codedeploy-agent/agent/store"
+	"codedeploy-agent/hooks"
+)
+
+// Service is the CodeDeploy command service as the agent sees it.
+type Service interface {
+	Poll(ctx context.Context, hostIdentifier string) (*command.HostCommand, error)
+	Specification(ctx context.Context, executionID, hostIdentifier string) (*command.SpecificationAnswer, error)
+	Acknowledge(ctx context.Context, commandID string, noop bool) (status string, err error)
+	Complete(ctx context.Context, commandID, status string, d command.Diagnostics) error
+}
+
+// Options are what an Agent is made of.
+type Options struct {
+	Config         *config.Config
+	HostIdentifier string
+	Service        Service
+	// Throttled says whether the service has just asked to slow down; nil means never.
+	Throttled func() bool
+	Verifier  *command.Verifier
+	Sources   Sources
+	Log       *zap.Logger
+}
+
+// Agent executes the commands of one host. Use New, then Run once.
+type Agent struct {
+	config    *config.Config
+	host      string
+	service   Service
+	throttled func() bool
+	verifier  *command.Verifier
+	executor  *Executor
+	store     *store.Store
+	journal   *journal.Journal
+	reporter  *reporter
+	groups    *Groups
+	pace      *pace
+	log       *zap.Logger
+
+	mu       sync.Mutex
+	inFlight map[string]bool
+	commands sync.WaitGroup
+	slots    chan struct{}
+}
+
+// New prepares an agent. Its journal is opened, so a host has at most one agent per state directory: see Lock.
+func New(o Options) (*Agent, error) {
+	j, err := journal.Open(filepath.Join(o.Config.StateDir, "journal"))
+	if err != nil {
+		return nil, err
+	}
+	s := newStore(o.Config)
+	a := &Agent{
+		config: o.Config, host: o.HostIdentifier, service: o.Service, throttled: o.Throttled, verifier: o.Verifier, store: s, journal: j,
+		executor: &Executor{config: o.Config, store: s, sources: o.Sources, log: o.Log},
+		groups:   NewGroups(o.Config.StateDir),
+		pace:     newPace(o.Config.WaitBetweenRuns),
+		log:      o.Log,
+		inFlight: map[string]bool{},
+		slots:    make(chan struct{}, o.Config.MaxConcurrentCommands),
+	}
+	if a.throttled == nil {
+		a.throttled = func() bool { return false }
+	}
+	a.reporter = newReporter(o.Service, j, o.Log, a.pace.commandEnded)
+	return a, nil
+}
+
+// reportGrace is how long a stopping agent tries to deliver results that the service has not accepted. What is left
+// then is delivered by the next agent.
+const reportGrace = 10 * time.Second
+
+// Run executes commands until stop ends: then it takes no new ones, lets the running ones end (up to
+// kill_agent_max_wait_time_seconds) and delivers their results. When abandon ends, it returns at once; hooks go on, and
+// the next agent takes everything up.
+func (a *Agent) Run(stop, abandon context.Context) error {
+	work, cancel := context.WithCancel(abandon)
+	defer cancel()
+	reporting, stopReporting := context.WithCancel(work)
+	defer stopReporting()
+	var reporter sync.WaitGroup
+	reporter.Go(func() { a.reporter.run(reporting) })
+
+	a.takeUp(work)
+	a.poll(stop, work)
+
+	a.log.Info("stopping: no new commands are taken")
+	ended := make(chan struct{})
+	go func() { a.commands.Wait(); close(ended) }()
+	limit := time.NewTimer(a.config.KillAgentMaxWaitTime)
+	defer limit.Stop()
+	var err error
+	select {
+	case <-ended:
+	case <-abandon.Done():
+		err = errors.New("stopped at once; running hooks go on and the next start reports their results")
+	case <-limit.C:
+		err = fmt.Errorf("commands still run after %s (kill_agent_max_wait_time_seconds); hooks go on and the next start reports their results",
+			a.config.KillAgentMaxWaitTime)
+	}
+	if err == nil && !a.reporter.drain(work, reportGrace) {
+		a.log.Warn("the service has not accepted all results; the next start reports them")
+	}
+	stopReporting()
+	reporter.Wait()
+	return err
+}
+
+// takeUp continues what an earlier agent left: results that the service has not accepted, commands that had not ended, and
+// deployments that an official agent was interrupted in.
+func (a *Agent) takeUp(ctx context.Context) {
+	entries, problems := a.journal.Pending()
+	for _, p := range problems {
+		a.log.Error("journal", zap.Error(p))
+	}
+	ours := map[string]bool{}
+	for _, e := range entries {
+		ours[e.CommandID] = true
+		a.claim(e.CommandID)
+		if e.Result != nil {
+			a.log.Info("reporting a result that an earlier agent could not", zap.String("command", e.CommandID), zap.String("event", e.CommandName))
+			a.reporter.report(e)
+			a.release(e.CommandID)
+			continue
+		}
+		a.commands.Go(func() {
+			defer a.release(e.CommandID)
+			a.resume(ctx, e)
+		})
+	}
+	tracked, err := a.store.Tracked(time.Now())
+	if err != nil {
+		a.log.Warn("cannot look for interrupted deployments", zap.Error(err))
+	}
+	for _, t := range tracked {
+		if ours[t.HostCommand] {
+			continue
+		}
+		a.log.Warn("reporting a command that another agent was interrupted in", zap.String("deployment", t.Deployment))
+		a.finish(&journal.Entry{CommandID: t.HostCommand, DeploymentID: t.Deployment, Began: time.Now()}, "", &hooks.Failure{
+			Code: hooks.CodeAfterRestart, Message: "the agent was restarted while this lifecycle event was in progress; it is not known how far it got"})
+	}
+}
+
+// claim marks the command as being worked on; it returns false if it already was.
+func (a *Agent) claim(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.inFlight[id] {
+		return false
+	}
+	a.inFlight[id] = true
+	return true
+}
+
+func (a *Agent) release(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.inFlight, id)
+}

@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/revision"
+	"codedeploy-agent/agent/store"
+)
+
+// download fetches the revision's bundle and unpacks it, makes it the group's most recent one, and only then removes old
+// revisions. On failure no archive of this deployment is left.
+func (x *Executor) download(ctx context.Context, spec *command.Specification, d store.Deployment) (note string, err error) {
+	log := x.log.With(logFields("DownloadBundle", spec)...)
+	began := time.Now()
+	how, err := x.fetch(ctx, spec, d, log)
+	if err != nil {
+		return "", err
+	}
+	if err := x.store.MakeInstructions(); err != nil {
+		return "", err
+	}
+	if err := x.store.SetMostRecent(d); err != nil {
+		return "", err
+	}
+	log.Info("revision unpacked", zap.String("archive", d.Archive()), zap.String("source", how), zap.Duration("took", time.Since(began)))
+	removed, err := x.store.Prune(d, x.config.MaxRevisions)
+	for _, dir := range removed {
+		log.Info("old revision removed", zap.String("dir", dir))
+	}
+	if err != nil {
+		log.Warn("old revisions remain", zap.Error(err)) // the new one is complete; this deployment must not fail for it
+	}
+	if spec.ReuseArchiveFrom != "" {
+		return "BundleSource=" + how, nil // a RESTART deployment is told where its revision came from (official agent 2.1)
+	}
+	return "", nil
+}
+
+// fetch brings the unpacked revision to the deployment's archive: "downloaded" or "archive-reuse".
+func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d store.Deployment, log *zap.Logger) (how string, err error) {
+	if spec.ReuseArchiveFrom != "" && x.config.EnableArchiveReuse {
+		err := x.reuse(ctx, spec, d)
+		if err == nil {
+			return "archive-reuse", nil
+		}
+		log.Warn("cannot reuse the revision that is here, downloading it", zap.String("from", spec.ReuseArchiveFrom), zap.Error(err))
+	}
+	if spec.Revision.Type == revisionLocalDirectory {
+		return "downloaded", revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive())
+	}
+	source, format, err := x.sources.Source(spec)
+	if err != nil {
+		return "", err
+	}
+	log.Info("downloading", zap.Stringer("from", source))
+	fetched, err := revision.Download(ctx, source, d.Bundle(), nil)
+	if err != nil {
+		return "", err
+	}
+	log.Info("bundle downloaded", zap.Int64("bytes", fetched.Bytes), zap.String("etag", fetched.ETag))
+	return "downloaded", revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions())
+}
+
+// reuse takes the revision over from an earlier deployment of the group (RESTART deployments, official agent 2.1).
+func (x *Executor) reuse(ctx context.Context, spec *command.Specification, d store.Deployment) error {
+	if spec.ReuseArchiveFrom == spec.DeploymentID {
+		return errors.New("the deployment is to reuse its own revision")
+	}
+	from := x.store.Deployment(spec.GroupID, spec.ReuseArchiveFrom)
+	if _, _, err := readAppSpec(from.Archive(), spec.AppSpecFilename); err != nil {
+		return err
+	}
+	if err := revision.CopyDirectory(ctx, from.Archive(), d.Archive()); err != nil {
+		return err
+	}
+	if err := os.Link(from.Bundle(), d.Bundle()); err != nil && !errors.Is(err, os.ErrExist) && !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(fmt.Errorf("cannot keep the bundle: %w", err), os.RemoveAll(d.Archive()))
+	}
+	return nil
+}
+
+func (x *Executor) unpackOptions() revision.UnpackOptions {
+	c := x.config
+	return revision.UnpackOptions{
+		MaxBytes: c.ArchiveMaxExtractionSize, RejectSymlinks: c.RejectSymlinksInBundle,
+		RejectTraversal: c.RejectPathTraversalInBundle, RejectSetID: c.RejectUnsafePermissionsInBundle,
+		IgnoreOwnership: c.IgnoreOwnershipInBundle, Log: x.log,
+	}
+}

@@ -1,0 +1,219 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/revision"
+	"codedeploy-agent/agent/store"
+	"codedeploy-agent/appspec"
+	"codedeploy-agent/hooks"
+)
+
+// Sources says where a deployment's bundle comes from. The daemon's sources need an identity, a local deployment's may not.
+type Sources interface {
+	// Source returns the source of the specification's revision; format is the bundle's.
+	Source(spec *command.Specification) (s revision.Source, format revision.Format, err error)
+}
+
+// Executor executes the commands of deployments on this host. The daemon and local deployments use the same one. Commands
+// of different deployment groups may be executed at the same time.
+type Executor struct {
+	config  *config.Config
+	store   *store.Store
+	sources Sources
+	// live gets a copy of the hooks' output; nil means none.
+	live io.Writer
+	// custom are events that run besides the service's (a local deployment's own).
+	custom []string
+	log    *zap.Logger
+}
+
+// newStore is the deployment root that the configuration names.
+func newStore(c *config.Config) *store.Store {
+	return store.New(store.Options{
+		Root: c.RootDir, Program: c.ProgramName, Tracking: c.OngoingDeploymentTracking, Restricted: c.RestrictAgentDirPermissions,
+	})
+}
+
+// event says whether the command is a lifecycle event that runs scripts.
+func (x *Executor) event(name string) bool {
+	if hooks.Scriptable(name) {
+		return true
+	}
+	for _, c := range x.custom {
+		if c == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Noop says whether the command has nothing to do, for the acknowledgement. Like the official agent 1.8 it reads the
+// AppSpec whose scripts would run, and calls a command it does not know a no-op. An AppSpec that cannot be read is an error.
+func (x *Executor) Noop(name string, spec *command.Specification) (bool, error) {
+	if name == hooks.DownloadBundle || name == hooks.Install {
+		return false, nil
+	}
+	if !x.event(name) {
+		return true, nil
+	}
+	_, scripts, err := x.scripts(name, spec)
+	return len(scripts) == 0, err
+}
+
+// Execute executes one command and returns a note for the service about its success. runDir is where the command keeps
+// what a later agent needs to take it up again. A script that failed is a *hooks.Failure.
+func (x *Executor) Execute(ctx context.Context, name string, spec *command.Specification, runDir string) (note string, err error) {
+	deployment := x.store.Deployment(spec.GroupID, spec.DeploymentID)
+	switch {
+	case name == hooks.DownloadBundle:
+		if err := deployment.Create(); err != nil {
+			return "", err
+		}
+		return x.download(ctx, spec, deployment)
+	case name == hooks.Install:
+		if err := deployment.Create(); err != nil {
+			return "", err
+		}
+		return "", x.install(ctx, spec, deployment)
+	case x.event(name):
+		if err := deployment.Create(); err != nil {
+			return "", err
+		}
+		return "", x.runEvent(ctx, name, spec, deployment, runDir)
+	default:
+		return "", fmt.Errorf("cannot execute command %q: unsupported command type; this agent knows %s", name,
+			strings.Join(hooks.Commands(), ", "))
+	}
+}
+
+// runEvent runs the scripts of a lifecycle event.
+func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Specification, deployment store.Deployment, runDir string) error {
+	whose, scripts, err := x.scripts(event, spec)
+	if err != nil || len(scripts) == 0 {
+		return err
+	}
+	if err := deployment.MakeLogs(); err != nil {
+		return err
+	}
+	run := hooks.Run{
+		Event:   event,
+		Archive: whose.Archive(),
+		Scripts: scripts,
+		Deployment: hooks.Deployment{
+			ID: spec.DeploymentID, GroupID: spec.GroupID, GroupName: spec.GroupName, ApplicationName: spec.ApplicationName,
+			Bundle: bundleVariables(spec),
+		},
+		Rules: hooks.EnvironmentRules{
+			StripLoader: x.config.StripLoaderEnvInHooks, AllowlistOnly: x.config.RestrictHookEnvToAllowlist,
+		},
+		Dir:        runDir,
+		ScriptsLog: deployment.ScriptsLog(),
+		LogMode:    x.store.FileMode(),
+		Live:       x.live,
+		Log:        x.log.With(logFields(event, spec)...).With(zap.String("revision", whose.ID)),
+	}
+	if x.config.EnableDeploymentsLog {
+		run.DeploymentsLog = x.store.DeploymentsLog()
+	}
+	return run.Do(ctx)
+}
+
+// bundleVariables are what hooks are told about the revision's source (official agent 1.4 and later).
+func bundleVariables(spec *command.Specification) map[string]string {
+	vars := map[string]string{}
+	add := func(name, value string) {
+		if value != "" {
+			vars[name] = value
+		}
+	}
+	r := spec.Revision
+	switch r.Type {
+	case revisionS3:
+		add("BUNDLE_BUCKET", r.Bucket)
+		add("BUNDLE_KEY", r.Key)
+		add("BUNDLE_VERSION", r.Version)
+		add("BUNDLE_ETAG", r.ETag)
+	case revisionGitHub:
+		add("BUNDLE_COMMIT", r.CommitID)
+	}
+	return vars
+}
+
+// Revision types as the deployment specification spells them.
+const (
+	revisionS3             = "S3"
+	revisionGitHub         = "GitHub"
+	revisionLocalFile      = "Local File"
+	revisionLocalDirectory = "Local Directory"
+)
+
+// scripts finds whose scripts the event runs and which. No scripts and no error means that the event has nothing to do.
+func (x *Executor) scripts(event string, spec *command.Specification) (store.Deployment, []appspec.Script, error) {
+	whose := x.store.Deployment(spec.GroupID, spec.DeploymentID)
+	if !whose.HasArchive() {
+		var ok bool
+		var err error
+		switch hooks.RevisionOf(event, spec.Type, spec.Creator) {
+		case hooks.LastSuccessful:
+			whose, ok, err = x.store.LastSuccessful(spec.GroupID)
+		case hooks.MostRecent:
+			whose, ok, err = x.store.MostRecent(spec.GroupID)
+		default:
+			ok = true
+		}
+		if err != nil || !ok {
+			return whose, nil, err
+		}
+	}
+	a, _, err := readAppSpec(whose.Archive(), spec.AppSpecFilename)
+	if err != nil {
+		return whose, nil, fmt.Errorf("cannot find out what %s has to run: %w", event, err)
+	}
+	return whose, a.Scripts(event), nil
+}
+
+// readAppSpec finds and reads the AppSpec of an unpacked revision. It returns the name under which it was found.
+func readAppSpec(archive, name string) (*appspec.AppSpec, string, error) {
+	root, err := os.OpenRoot(archive)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", fmt.Errorf("the revision is not on this host: %s is missing; if its files were deleted by hand, deploy "+
+			"once with the option to ignore ApplicationStop failures", archive)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	defer root.Close()
+	found, err := appspec.Find(root.FS(), name)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot find the AppSpec in the revision %s: %w", archive, err)
+	}
+	data, err := fs.ReadFile(root.FS(), found)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot read the AppSpec: %w", err)
+	}
+	a, err := appspec.Parse(filepath.Join(archive, found), data)
+	if err != nil {
+		return nil, "", err
+	}
+	return a, found, a.CheckPlatform(platform())
+}
+
+// logFields are what every line about a deployment carries.
+func logFields(event string, spec *command.Specification) []zap.Field {
+	return []zap.Field{
+		zap.String("deployment", spec.DeploymentID), zap.String("group", spec.GroupName),
+		zap.String("application", spec.ApplicationName), zap.String("event", event),
+	}
+}

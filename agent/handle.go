@@ -1,0 +1,207 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/journal"
+	"codedeploy-agent/hooks"
+)
+
+// Statuses of a host command.
+const (
+	statusSucceeded = "Succeeded"
+	statusFailed    = "Failed"
+)
+
+// handle takes a command from its specification to its result. Whatever fails on the way is the command's result: the
+// operator sees the reason in the console instead of a deployment that hangs until the service gives it up.
+func (a *Agent) handle(ctx context.Context, cmd *command.HostCommand) {
+	entry := &journal.Entry{CommandID: cmd.ID, CommandName: cmd.Name, ExecutionID: cmd.ExecutionID, Began: time.Now()}
+	spec, content, err := a.specification(ctx, cmd)
+	if ctx.Err() != nil {
+		return // nothing has been done; the service delivers the command again
+	}
+	if err != nil {
+		a.finish(entry, "", err)
+		return
+	}
+	entry.Specification, entry.DeploymentID = content, spec.DeploymentID
+	unlock, err := a.groups.Lock(ctx, spec.GroupID)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		a.finish(entry, "", err)
+		return
+	}
+	defer unlock()
+	if proceed := a.acknowledge(ctx, cmd, spec, entry); proceed {
+		a.execute(ctx, spec, entry)
+	}
+}
+
+// specification fetches, verifies and parses the deployment specification.
+func (a *Agent) specification(ctx context.Context, cmd *command.HostCommand) (*command.Specification, []byte, error) {
+	answer, err := a.service.Specification(ctx, cmd.ExecutionID, a.host)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot fetch the deployment specification: %s", command.Describe(err))
+	}
+	if answer.System != "CodeDeploy" {
+		return nil, nil, fmt.Errorf("cannot use the deployment specification: it is of deployment system %q, not CodeDeploy", answer.System)
+	}
+	content, signer, err := a.verifier.Open(answer.Envelope)
+	if err != nil {
+		return nil, nil, err
+	}
+	spec, err := command.ParseSpecification(content)
+	if err != nil {
+		return nil, nil, err
+	}
+	log := a.log.With(logFields(cmd.Name, spec)...)
+	log.Info("command received", zap.String("command", cmd.ID), zap.String("signer", signer.Subject),
+		zap.String("signer_fingerprint", signer.Fingerprint), zap.Bool("signer_pinned", signer.Pinned))
+	if !command.MatchesExecution(spec, cmd.ExecutionID) {
+		log.Warn("the specification's deployment does not occur in the command's execution id", zap.String("execution", cmd.ExecutionID))
+	}
+	return spec, content, nil
+}
+
+// acknowledge tells the service that the command was received and whether it has anything to do. It returns whether the
+// command is to be executed.
+func (a *Agent) acknowledge(ctx context.Context, cmd *command.HostCommand, spec *command.Specification, entry *journal.Entry) bool {
+	noop, err := a.executor.Noop(cmd.Name, spec)
+	if err != nil {
+		a.finish(entry, "", err)
+		return false
+	}
+	// Once acknowledged, the service does not send the command again: it has to be on disk before.
+	if err := a.journal.Save(entry); err != nil {
+		a.finish(entry, "", err)
+		return false
+	}
+	status, err := a.service.Acknowledge(ctx, cmd.ID, noop)
+	switch {
+	case ctx.Err() != nil:
+		return false // the next agent acknowledges again
+	case err != nil:
+		a.finish(entry, "", fmt.Errorf("cannot acknowledge the command: %s", command.Describe(err)))
+		return false
+	case status == statusSucceeded || status == statusFailed:
+		a.log.Info("the service has already closed the command", append(logFields(cmd.Name, spec), zap.String("status", status))...)
+		if status == statusFailed && noop && a.stillNoop(ctx, cmd) {
+			a.finish(entry, "CompletedNoopCommand", nil)
+		} else if err := a.journal.Remove(cmd.ID); err != nil {
+			a.log.Warn("journal", zap.Error(err))
+		}
+		return false
+	}
+	return true // any other status, also one that is not known or missing (official agents)
+}
+
+// stillNoop asks for the specification anew, as the official agent 1.8 does before it completes a no-op command that the
+// service calls failed.
+func (a *Agent) stillNoop(ctx context.Context, cmd *command.HostCommand) bool {
+	spec, _, err := a.specification(ctx, cmd)
+	if err != nil {
+		return false
+	}
+	noop, err := a.executor.Noop(cmd.Name, spec)
+	return err == nil && noop
+}
+
+// execute executes an acknowledged command and hands its result to the reporter.
+func (a *Agent) execute(ctx context.Context, spec *command.Specification, entry *journal.Entry) {
+	if err := a.store.Track(spec.DeploymentID, entry.CommandID); err != nil {
+		a.log.Warn("other tools do not see that a deployment is under way", zap.Error(err))
+	}
+	note, err := a.guarded(ctx, spec, entry)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return // the agent was told to stop at once; the next one takes the command up
+	}
+	if err := a.store.Untrack(spec.DeploymentID); err != nil {
+		a.log.Warn("tracking", zap.Error(err))
+	}
+	a.finish(entry, note, err)
+}
+
+// guarded turns a panic, which is always our mistake, into the command's failure: the deployment must not hang for it.
+func (a *Agent) guarded(ctx context.Context, spec *command.Specification, entry *journal.Entry) (note string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.Error("panic", zap.Any("value", p), zap.ByteString("stack", debug.Stack()))
+			err = fmt.Errorf("cannot execute %s: internal error: %v; please report it with the agent's log", entry.CommandName, p)
+		}
+	}()
+	return a.executor.Execute(ctx, entry.CommandName, spec, a.journal.RunDir(entry.CommandID))
+}
+
+// resume takes up a command that an earlier agent had begun. An event's scripts that have ended do not run again. A
+// download or an installation that was cut off is reported as such.
+func (a *Agent) resume(ctx context.Context, entry *journal.Entry) {
+	spec, err := command.ParseSpecification(entry.Specification)
+	if err != nil {
+		a.finish(entry, "", err)
+		return
+	}
+	log := a.log.With(logFields(entry.CommandName, spec)...)
+	unlock, err := a.groups.Lock(ctx, spec.GroupID)
+	if err != nil {
+		log.Error("cannot take an interrupted command up", zap.Error(err))
+		return
+	}
+	defer unlock()
+	if entry.CommandName == hooks.DownloadBundle || entry.CommandName == hooks.Install {
+		if err := a.store.Untrack(spec.DeploymentID); err != nil {
+			log.Warn("tracking", zap.Error(err))
+		}
+		a.finish(entry, "", &hooks.Failure{Code: hooks.CodeAfterRestart,
+			Message: fmt.Sprintf("the agent was restarted while %s was in progress; deploy again", entry.CommandName)})
+		return
+	}
+	log.Info("taking up a command that an earlier agent began", zap.String("command", entry.CommandID))
+	cmd := &command.HostCommand{ID: entry.CommandID, Name: entry.CommandName, ExecutionID: entry.ExecutionID, HostIdentifier: a.host}
+	if !hooks.Begun(a.journal.RunDir(entry.CommandID)) {
+		// Nothing has run yet, and the acknowledgement may never have reached the service.
+		if !a.acknowledge(ctx, cmd, spec, entry) {
+			return
+		}
+	}
+	a.execute(ctx, spec, entry)
+}
+
+// finish records the command's result and hands it to the reporter. err nil means success.
+func (a *Agent) finish(entry *journal.Entry, note string, err error) {
+	entry.Result = result(note, err)
+	log := a.log.With(zap.String("command", entry.CommandID), zap.String("event", entry.CommandName), zap.String("deployment", entry.DeploymentID),
+		zap.Duration("took", entry.Result.Ended.Sub(entry.Began)))
+	if err != nil {
+		log.Error("command failed", zap.Int("code", entry.Result.ErrorCode), zap.Error(err))
+	} else {
+		log.Info("command succeeded")
+	}
+	if saveErr := a.journal.Save(entry); saveErr != nil {
+		log.Error("the result is only in memory until the service has it", zap.Error(saveErr))
+	}
+	a.reporter.report(entry)
+}
+
+// result is the result that the service is told.
+func result(note string, err error) *journal.Result {
+	r := &journal.Result{Status: statusSucceeded, Message: "Succeeded: " + note, Ended: time.Now()}
+	if err == nil {
+		return r
+	}
+	r.Status, r.ErrorCode, r.Message = statusFailed, hooks.CodeUnknown, err.Error()
+	var failure *hooks.Failure
+	if errors.As(err, &failure) {
+		r.ErrorCode, r.ScriptName, r.Log = failure.Code, failure.Script, failure.Log
+	}
+	return r
+}

@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/install"
+	"codedeploy-agent/agent/store"
+	"codedeploy-agent/appspec"
+	"codedeploy-agent/hooks"
+)
+
+// install plans, checks and carries out the files and permissions sections and makes the deployment the group's last
+// successful one.
+func (x *Executor) install(ctx context.Context, spec *command.Specification, d store.Deployment) error {
+	log := x.log.With(logFields("Install", spec)...)
+	began := time.Now()
+	if err := x.store.MakeInstructions(); err != nil {
+		return err
+	}
+	a, name, err := readAppSpec(d.Archive(), spec.AppSpecFilename)
+	if err != nil {
+		return err
+	}
+	for _, w := range a.Warnings {
+		log.Warn("AppSpec: "+w.Message, zap.String("file", name), zap.Int("line", w.Line), zap.String("hint", w.Hint))
+	}
+	if err := checkEvents(a, name, spec.AllPossibleLifecycleEvents); err != nil {
+		return err
+	}
+	behavior, err := appspec.ParseFileExistsBehavior(spec.FileExistsBehavior)
+	if err != nil {
+		return fmt.Errorf("cannot use the deployment's option for existing files: %w", err)
+	}
+	c := x.config
+	plan, err := install.Build(ctx, install.Request{
+		Archive: d.Archive(), AppSpec: a, AppSpecName: name, Behavior: behavior,
+		CleanupFile: x.store.CleanupFile(d.Group), InstructionsFile: x.store.InstructionsFile(d.Group),
+		Restricted: x.store.Restricted(),
+		Hardening: install.Hardening{
+			RejectSymlinkTargets: c.RejectSymlinkPermissionTargets, RejectSetID: c.RejectUnsafePermissionsInBundle,
+			RejectUnconfinedSELinux: c.RejectUnconfinedSELinuxInBundle, RejectTraversal: c.RejectPathTraversalInBundle,
+		},
+		Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := plan.Apply(ctx, nil); err != nil {
+		return err
+	}
+	if err := x.store.SetLastSuccessful(d); err != nil {
+		return err
+	}
+	log.Info("revision installed", zap.String("plan", plan.Summary()), zap.Duration("took", time.Since(began)))
+	return nil
+}
+
+// checkEvents compares the AppSpec's events with those the service says are possible (official agents: only when it says).
+func checkEvents(a *appspec.AppSpec, name string, possible []string) error {
+	if possible == nil {
+		return nil
+	}
+	known := append(hooks.Commands(), a.Events()...)
+	var unknown, missing []string
+	for _, e := range a.Events() {
+		if !slices.Contains(possible, e) {
+			unknown = append(unknown, e)
+		}
+	}
+	for _, e := range possible {
+		if !slices.Contains(known, e) {
+			missing = append(missing, e)
+		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("%s contains unknown lifecycle events: %s; the possible ones are %s", name, strings.Join(unknown, ", "),
+			strings.Join(possible, ", "))
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the deployment has lifecycle events of its own that do not exist in %s: %s", name, strings.Join(missing, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/config"
+	"codedeploy-agent/appspec"
+	"codedeploy-agent/hooks"
+)
+
+// LocalDeployment is a deployment of a bundle to this host without the service, as the official codedeploy-local does it.
+type LocalDeployment struct {
+	Location     string // a path, s3://bucket/key or a GitHub address
+	Type         string // directory, tar, tgz or zip
+	FileExists   string // DISALLOW, OVERWRITE or RETAIN
+	GroupID      string
+	GroupName    string
+	Application  string // empty: the location
+	Events       []string
+	AppSpecName  string
+	GitHubToken  string
+	Config       *config.Config
+	Sources      Sources
+	Log          *zap.Logger
+	Out, Console io.Writer // Out: what the official tool prints; Console: the hooks' output as it comes
+}
+
+// InvalidError says that a local deployment cannot be carried out as it was asked for; nothing has been done.
+type InvalidError struct{ Problems []error }
+
+func (e *InvalidError) Error() string   { return errors.Join(e.Problems...).Error() }
+func (e *InvalidError) Unwrap() []error { return e.Problems }
+
+// Run checks the request, then executes its events in order until one fails.
+func (l *LocalDeployment) Run(ctx context.Context) error {
+	spec, events, err := l.specification()
+	if err != nil {
+		return err
+	}
+	x := &Executor{
+		config: l.Config, store: newStore(l.Config), sources: l.Sources, live: l.Console, custom: events, log: l.Log,
+	}
+	unlock, err := NewGroups(l.Config.StateDir).Lock(ctx, spec.GroupID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	runs, err := l.runDir(spec.DeploymentID)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(runs)
+
+	deployment := x.store.Deployment(spec.GroupID, spec.DeploymentID)
+	fmt.Fprintf(l.Out, "Starting to execute deployment from within folder %s\n", deployment.Dir)
+	for _, event := range events {
+		_, err := x.Execute(ctx, event, spec, filepath.Join(runs, event))
+		if err != nil {
+			var failure *hooks.Failure
+			if errors.As(err, &failure) {
+				whose, _, _ := x.scripts(event, spec)
+				fmt.Fprintf(l.Out, "Your local deployment failed while trying to execute your script at %s\n",
+					filepath.Join(whose.Archive(), strings.TrimLeft(failure.Script, "/")))
+			}
+			fmt.Fprintf(l.Out, "See the deployment log at %s for more details\n", deployment.ScriptsLog())
+			return fmt.Errorf("%s failed: %w", event, err)
+		}
+	}
+	fmt.Fprintf(l.Out, "See the deployment log at %s for more details\n", deployment.ScriptsLog())
+	fmt.Fprintln(l.Out, "AppSpec file valid. Local deployment successful")
+	return nil
+}
+
+// runDir is where the records of this deployment's scripts are kept while it runs.
+func (l *LocalDeployment) runDir(id string) (string, error) {
+	parent := filepath.Join(l.Config.StateDir, "local")
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return "", fmt.Errorf("cannot keep the records of the deployment: %w; as an ordinary user, give a configuration file with a root_dir of your own", err)
+	}
+	return filepath.Join(parent, id), nil
+}
+
+// specification is what the service would have sent, and the events in order.
+func (l *LocalDeployment) specification() (*command.Specification, []string, error) {
+	var problems []error
+	add := func(err error) {
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	events, err := localEvents(l.Events)
+	add(err)
+	rev, err := localRevision(l.Location, l.Type, l.GitHubToken)
+	add(err)
+	_, err = appspec.ParseFileExistsBehavior(l.FileExists)
+	add(err)
+	for _, id := range []struct{ option, value string }{{"--deployment-group", l.GroupID}} {
+		if id.value == "" || id.value == "." || id.value == ".." || strings.ContainsAny(id.value, "/\\\x00") {
+			add(fmt.Errorf("cannot use %s %q: it names a directory and must be a single path component", id.option, id.value))
+		}
+	}
+	if l.AppSpecName != "" && !filepath.IsLocal(l.AppSpecName) {
+		add(fmt.Errorf("cannot use --appspec-filename %q: it must name a file of the bundle", l.AppSpecName))
+	}
+	if problems == nil && rev.Type == revisionLocalDirectory {
+		_, _, err := readAppSpec(rev.Location, l.AppSpecName)
+		var invalid *appspec.Error
+		if errors.As(err, &invalid) {
+			add(err)
+		}
+	}
+	if problems != nil {
+		return nil, nil, &InvalidError{problems}
+	}
+	application := l.Application
+	if application == "" {
+		application = l.Location
+	}
+	possible := hooks.LocalOrder()
+	for _, e := range events {
+		if !slices.Contains(possible, e) {
+			possible = append(possible, e)
+		}
+	}
+	return &command.Specification{
+		DeploymentID: localID(), GroupID: l.GroupID, GroupName: l.GroupName, ApplicationName: application, Creator: "local-user",
+		Type: "IN_PLACE", AppSpecFilename: l.AppSpecName, FileExistsBehavior: l.FileExists, AllPossibleLifecycleEvents: possible,
+		Revision: rev,
+	}, events, nil
+}
+
+// localID is a deployment id of the official codedeploy-local 1.8's form.
+func localID() string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	b := make([]byte, 9)
+	rand.Read(b)
+	for i := range b {
+		b[i] = letters[int(b[i])%len(letters)]
+	}
+	return "d-" + string(b) + "-local"
+}
+
+// beforeDownload and beforeInstall are the events that may precede DownloadBundle and Install.
+var (
+	beforeDownload = []string{hooks.BeforeBlockTraffic, hooks.AfterBlockTraffic, hooks.ApplicationStop}
+	beforeInstall  = append(slices.Clone(beforeDownload), hooks.DownloadBundle, hooks.BeforeInstall)
+)
+
+// localEvents is the order of events for those that were asked for: DownloadBundle and Install come first if they are
+// not named, as the official tools have it. Nothing asked for means all.
+func localEvents(asked []string) ([]string, error) {
+	if len(asked) == 0 {
+		return hooks.LocalOrder(), nil
+	}
+	var events []string
+	for _, e := range []string{hooks.DownloadBundle, hooks.Install} {
+		if !slices.Contains(asked, e) {
+			events = append(events, e)
+		}
+	}
+	events = append(events, asked...)
+	download, install := slices.Index(events, hooks.DownloadBundle), slices.Index(events, hooks.Install)
+	if install < download && !slices.Contains(asked, hooks.DownloadBundle) {
+		events[install], events[download] = events[download], events[install]
+		download, install = install, download
+	}
+	var problems []error
+	check := func(limit int, what string, allowed []string) {
+		for _, e := range events[:limit] {
+			// Custom events may stand anywhere: nobody but their author knows what they need.
+			if (hooks.Scriptable(e) || e == hooks.Install) && !slices.Contains(allowed, e) {
+				problems = append(problems, fmt.Errorf("cannot run %s before %s: only %s may come before it", e, what, strings.Join(allowed, ", ")))
+			}
+		}
+	}
+	check(download, hooks.DownloadBundle, beforeDownload)
+	check(install, hooks.Install, beforeInstall)
+	for i, e := range events {
+		if e == "" || slices.Contains(events[:i], e) {
+			problems = append(problems, fmt.Errorf("cannot run the event %q: it is empty or named twice", e))
+		}
+	}
+	return events, errors.Join(problems...)
+}

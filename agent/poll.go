@@ -1,0 +1,77 @@
+package agent
+
+import (
+	"context"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/command"
+)
+
+// poll asks for commands until stop ends and starts each on a goroutine of its own, which works under work.
+func (a *Agent) poll(stop, work context.Context) {
+	for stop.Err() == nil {
+		select {
+		case a.slots <- struct{}{}: // no more commands are asked for than can be worked on
+		case <-stop.Done():
+			return
+		}
+		started := a.pollOnce(stop, work)
+		if !started {
+			<-a.slots
+		}
+	}
+}
+
+// pollOnce asks once and then waits as long as is due. It returns true if it has started a command, which then gives
+// its slot back itself.
+func (a *Agent) pollOnce(stop, work context.Context) (started bool) {
+	cmd, err := a.service.Poll(stop, a.host)
+	switch {
+	case stop.Err() != nil && cmd == nil:
+	case err != nil:
+		wait := a.pace.failed()
+		a.log.Warn("cannot poll for commands", zap.String("reason", command.Describe(err)), zap.Duration("next_try_in", wait))
+		a.pace.wait(stop, wait, false)
+	case cmd == nil:
+		a.pace.succeeded()
+		a.pace.wait(stop, a.pace.pause(), true)
+	case !a.acceptable(cmd):
+		a.pace.wait(stop, a.pace.active(), true)
+	case !a.claim(cmd.ID):
+		a.log.Debug("command delivered again while it is being executed", zap.String("command", cmd.ID))
+		a.pace.wait(stop, a.pace.active(), true)
+	case a.reporter.again(cmd.ID):
+		// The service has lost the result it accepted, or the answer crossed with this delivery.
+		a.release(cmd.ID)
+		a.log.Info("command delivered again after it ended, reporting its result again", zap.String("command", cmd.ID))
+		a.pace.wait(stop, a.pace.active(), true)
+	default:
+		a.pace.succeeded()
+		a.commands.Go(func() {
+			defer func() { <-a.slots }()
+			defer a.release(cmd.ID)
+			a.handle(work, cmd)
+		})
+		if a.throttled() {
+			a.pace.wait(stop, a.pace.active(), false)
+		}
+		return true
+	}
+	return false
+}
+
+// acceptable says whether a polled command is for this host and names something to do (official agents: our identifier
+// contains the command's). Others are logged and left to the service.
+func (a *Agent) acceptable(cmd *command.HostCommand) bool {
+	switch {
+	case cmd.ID == "" || cmd.Name == "":
+		a.log.Error("ignoring a command without an identifier or a name", zap.String("command", cmd.ID), zap.String("event", cmd.Name))
+	case cmd.HostIdentifier == "" || !strings.Contains(a.host, cmd.HostIdentifier):
+		a.log.Error("ignoring a command for another host", zap.String("command", cmd.ID), zap.String("for", cmd.HostIdentifier), zap.String("this_host", a.host))
+	default:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"codedeploy-agent/agent/durable"
+)
+
+// LastSuccessful returns the deployment whose Install was the group's last to succeed; ok is false when there is none.
+func (s *Store) LastSuccessful(group string) (d Deployment, ok bool, err error) {
+	return s.pointer(group + "_last_successful_install")
+}
+
+// MostRecent returns the deployment whose DownloadBundle was the group's last to succeed; ok is false when there is none.
+func (s *Store) MostRecent(group string) (d Deployment, ok bool, err error) {
+	return s.pointer(group + "_most_recent_install")
+}
+
+// SetLastSuccessful makes d the group's last successful install.
+func (s *Store) SetLastSuccessful(d Deployment) error {
+	return s.setPointer(d.Group+"_last_successful_install", d)
+}
+
+// SetMostRecent makes d the group's most recent download.
+func (s *Store) SetMostRecent(d Deployment) error {
+	return s.setPointer(d.Group+"_most_recent_install", d)
+}
+
+func (s *Store) pointer(name string) (Deployment, bool, error) {
+	path := filepath.Join(s.root, instructionsDir, name)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Deployment{}, false, nil
+	}
+	if err != nil {
+		return Deployment{}, false, fmt.Errorf("cannot read which revision was installed last: %w", err)
+	}
+	dir := strings.TrimSpace(string(data))
+	if dir == "" {
+		return Deployment{}, false, nil
+	}
+	return s.At(dir), true, nil
+}
+
+func (s *Store) setPointer(name string, d Deployment) error {
+	if err := s.MakeInstructions(); err != nil {
+		return err
+	}
+	// No newline at the end: the official agents take the whole content as the path.
+	return s.write(filepath.Join(s.root, instructionsDir, name), d.Dir)
+}
+
+func (s *Store) write(path, content string) error {
+	return durable.WriteFile(path, []byte(content), s.FileMode())
+}

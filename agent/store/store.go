@@ -1,0 +1,154 @@
+// Package store is the deployment root on disk: where revisions, logs, clean-up lists and the pointers between them live.
+// The layout, names and modes are the official agent's, so that a host can change agents in both directions.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Names of the official layout below the deployment root.
+const (
+	instructionsDir = "deployment-instructions"
+	logsDir         = "deployment-logs"
+	bundleName      = "bundle.tar" // whatever the bundle's format is
+	archiveName     = "deployment-archive"
+)
+
+// Store is a deployment root. Its methods may be called from several goroutines for different deployment groups;
+// for one group the caller sees to it that only one command runs at a time.
+type Store struct {
+	root       string
+	program    string
+	tracking   string
+	restricted bool
+}
+
+// Options says where a Store is and how it is kept.
+type Options struct {
+	Root string // absolute path of root_dir
+	// Program is program_name; it names the log of all deployments.
+	Program string
+	// Tracking is ongoing_deployment_tracking, a directory below Root.
+	Tracking string
+	// Restricted keeps directories and state files from other users (restrict_agent_dir_permissions, official agent 2.x).
+	Restricted bool
+}
+
+// New returns the store at o.Root. Nothing is created before it is needed.
+func New(o Options) *Store {
+	return &Store{root: o.Root, program: o.Program, tracking: o.Tracking, restricted: o.Restricted}
+}
+
+// Root is the absolute path of the deployment root.
+func (s *Store) Root() string { return s.root }
+
+// Restricted says whether state files are kept from other users.
+func (s *Store) Restricted() bool { return s.restricted }
+
+// DirMode is the mode of the store's directories.
+func (s *Store) DirMode() fs.FileMode {
+	if s.restricted {
+		return 0o711
+	}
+	return 0o755
+}
+
+// FileMode is the mode of the store's files.
+func (s *Store) FileMode() fs.FileMode {
+	if s.restricted {
+		return 0o600
+	}
+	return 0o644
+}
+
+// makeDirs creates the directory path below the root with the store's mode, whatever the umask.
+func (s *Store) makeDirs(path string) error {
+	mode := s.DirMode()
+	if err := os.MkdirAll(s.root, mode); err != nil {
+		return fmt.Errorf("cannot create the deployment root: %w", err)
+	}
+	rel, err := filepath.Rel(s.root, path)
+	if err != nil {
+		return err
+	}
+	at := s.root
+	for _, part := range strings.Split(rel, string(filepath.Separator)) {
+		at = filepath.Join(at, part)
+		switch err := os.Mkdir(at, mode); {
+		case err == nil:
+			if err := os.Chmod(at, mode); err != nil {
+				return err
+			}
+		case !errors.Is(err, fs.ErrExist):
+			return fmt.Errorf("cannot create a directory of the deployment root: %w", err)
+		}
+	}
+	return nil
+}
+
+// Deployment is the directory of one deployment of one group.
+type Deployment struct {
+	store     *Store
+	Group, ID string
+	Dir       string
+}
+
+// Deployment returns the place of a deployment. Both ids must be single path components, which
+// command.ParseSpecification guarantees.
+func (s *Store) Deployment(group, id string) Deployment {
+	return Deployment{store: s, Group: group, ID: id, Dir: filepath.Join(s.root, group, id)}
+}
+
+// At returns the deployment whose directory is dir, as a pointer file names it.
+func (s *Store) At(dir string) Deployment {
+	return Deployment{store: s, Group: filepath.Base(filepath.Dir(dir)), ID: filepath.Base(dir), Dir: dir}
+}
+
+// Create makes the deployment's directory.
+func (d Deployment) Create() error { return d.store.makeDirs(d.Dir) }
+
+// Bundle is the path of the bundle as it came.
+func (d Deployment) Bundle() string { return filepath.Join(d.Dir, bundleName) }
+
+// Archive is the path of the unpacked revision.
+func (d Deployment) Archive() string { return filepath.Join(d.Dir, archiveName) }
+
+// HasArchive says whether the revision has been unpacked.
+func (d Deployment) HasArchive() bool {
+	_, err := os.Stat(d.Archive())
+	return err == nil
+}
+
+// ScriptsLog is the path of the log of the deployment's hooks.
+func (d Deployment) ScriptsLog() string { return filepath.Join(d.Dir, "logs", "scripts.log") }
+
+// MakeLogs creates the directories of the deployment's log and of the log of all deployments.
+func (d Deployment) MakeLogs() error {
+	if err := d.store.makeDirs(filepath.Dir(d.ScriptsLog())); err != nil {
+		return err
+	}
+	return d.store.makeDirs(filepath.Join(d.store.root, logsDir))
+}
+
+// MakeInstructions creates the directory of the pointers and lists.
+func (s *Store) MakeInstructions() error { return s.makeDirs(filepath.Join(s.root, instructionsDir)) }
+
+// DeploymentsLog is the log in which the output of the hooks of all deployments comes together.
+func (s *Store) DeploymentsLog() string {
+	return filepath.Join(s.root, logsDir, s.program+"-deployments.log")
+}
+
+// CleanupFile lists what the latest Install of the group created, for the next Install to remove.
+func (s *Store) CleanupFile(group string) string {
+	return filepath.Join(s.root, instructionsDir, group+"-cleanup")
+}
+
+// InstructionsFile is what the latest Install of the group was going to do.
+func (s *Store) InstructionsFile(group string) string {
+	return filepath.Join(s.root, instructionsDir, group+"-install.json")
+}

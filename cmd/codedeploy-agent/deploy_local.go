@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"codedeploy-agent/agent"
+	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/identity"
+	"codedeploy-agent/agent/network"
+)
+
+func deployLocalCommand() *cobra.Command {
+	var d agent.LocalDeployment
+	var events, file string
+	cmd := &cobra.Command{
+		Use:   "deploy-local",
+		Short: "Deploy a bundle to this host without the service",
+		Long: `Deploy a bundle to this host without the CodeDeploy service. The same code runs that runs a deployment of the
+service: files are really installed and hooks really run. Their output is shown on standard error as it comes.
+
+Also available under the official name codedeploy-local. Exit codes: 0 deployed, 1 a lifecycle event failed,
+2 the request is wrong and nothing was done.`,
+		Example: `  codedeploy-agent deploy-local
+  codedeploy-agent deploy-local -l ./bundle.tgz -t tgz -b OVERWRITE
+  codedeploy-agent deploy-local -l s3://bucket/app.zip -t zip -e ApplicationStop,DownloadBundle,Install
+  codedeploy-agent deploy-local -l https://github.com/account/repository/tree/main -t tar`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if events != "" {
+				for _, e := range strings.Split(events, ",") {
+					d.Events = append(d.Events, strings.TrimSpace(e))
+				}
+			}
+			err := deployLocal(cmd, &d, file)
+			var invalid *agent.InvalidError
+			if errors.As(err, &invalid) {
+				return &exitError{exitInvalid, err}
+			}
+			return failed(err)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&d.Location, "bundle-location", "l", ".", "directory or archive, s3://bucket/key, or a GitHub repository's address")
+	f.StringVarP(&d.Type, "type", "t", "directory", "directory, tar, tgz or zip")
+	f.StringVarP(&d.FileExists, "file-exists-behavior", "b", "DISALLOW", "DISALLOW, OVERWRITE or RETAIN")
+	f.StringVarP(&d.GroupID, "deployment-group", "g", "default-local-deployment-group", "deployment group's id")
+	f.StringVarP(&d.GroupName, "deployment-group-name", "d", "LocalFleet", "deployment group's name, as hooks see it")
+	f.StringVarP(&d.Application, "application-name", "a", "", "application's name, as hooks see it (default: the location)")
+	f.StringVarP(&events, "events", "e", "", "lifecycle events to run, separated by commas (default: all)")
+	f.StringVarP(&file, "agent-configuration-file", "c", "", "the agent's configuration file (default "+config.DefaultPath()+" if it is there)")
+	f.StringVarP(&d.AppSpecName, "appspec-filename", "A", "appspec.yml", "AppSpec file in the bundle")
+	f.StringVar(&d.GitHubToken, "github-token", os.Getenv("CODEDEPLOY_GITHUB_TOKEN"), "token for private GitHub repositories (also CODEDEPLOY_GITHUB_TOKEN)")
+	f.Lookup("github-token").DefValue = "" // the help must not show it
+	return cmd
+}
+
+func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) error {
+	c, warnings, err := config.Load(file)
+	if err != nil {
+		return &exitError{exitInvalid, err}
+	}
+	log, closeLog, err := newLocalLog(c)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	for _, w := range warnings {
+		log.Warn("configuration: " + w.String())
+	}
+	prepareProcess(c, log)
+	transport, err := network.NewTransport(networkSettings(c))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	resolver := identity.New(identity.Options{Config: c, Log: log})
+	d.Config, d.Log = c, log
+	d.Sources = &agent.BundleSources{
+		Config: c, Transport: transport, UserAgent: userAgent(), Log: log,
+		Identity: sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) }),
+	}
+	d.Out, d.Console = cmd.OutOrStdout(), os.Stderr
+	return d.Run(ctx)
+}

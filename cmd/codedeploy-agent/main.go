@@ -1,0 +1,87 @@
+// Command codedeploy-agent deploys revisions of AWS CodeDeploy to the host it runs on.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"codedeploy-agent/hooks"
+)
+
+// Exit codes. A command's help says which it uses.
+const (
+	exitFailed  = 1 // it could not be done
+	exitInvalid = 2 // it was asked for wrongly
+)
+
+func main() {
+	// A hook's runner is started for every script: it must not pay for anything it does not need.
+	if len(os.Args) == 4 && os.Args[1] == hooks.RunnerCommand {
+		os.Exit(hooks.RunnerMain(os.Args[2], os.Args[3]))
+	}
+	os.Exit(execute(os.Args))
+}
+
+// execute runs the command line and returns the exit code.
+func execute(argv []string) int {
+	root := rootCommand()
+	args := argv[1:]
+	if local(argv[0]) {
+		args = append([]string{"deploy-local"}, args...)
+	}
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	var code *exitError
+	if !errors.As(err, &code) {
+		code = &exitError{exitInvalid, err} // cobra's own errors are about the command line
+	}
+	for line := range strings.Lines(code.err.Error()) {
+		fmt.Fprintln(os.Stderr, "ERROR:", strings.TrimRight(line, "\n"))
+	}
+	return code.code
+}
+
+// local says whether the program was called as codedeploy-local, the official name of deploy-local.
+func local(argv0 string) bool {
+	name := filepath.Base(argv0)
+	return strings.EqualFold(strings.TrimSuffix(name, filepath.Ext(name)), "codedeploy-local")
+}
+
+// exitError is an error that decides the exit code.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitFailed, err}
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "codedeploy-agent",
+		Short: "Deploy revisions of AWS CodeDeploy to this host",
+		Long: "codedeploy-agent takes the place of the official AWS CodeDeploy agent: the same configuration file, layout on disk,\n" +
+			"hooks and protocol. As a service it runs deployments that CodeDeploy sends; deploy-local runs one by hand.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version,
+	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.AddCommand(runCommand(), deployLocalCommand(), configCommand(), versionCommand())
+	return root
+}

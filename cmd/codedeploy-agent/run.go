@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent"
+	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/agent/identity"
+	"codedeploy-agent/agent/network"
+)
+
+func runCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the agent in the foreground until SIGTERM",
+		Long: `Run the agent in the foreground; this is what the service manager starts.
+
+The first SIGTERM or SIGINT lets running lifecycle events end and reports their results (up to
+kill_agent_max_wait_time_seconds); a second one stops at once: hooks go on, and the next start
+waits for them and reports their results.
+
+Exit codes: 0 stopped when told to, 1 cannot run, 2 wrong command line.`,
+		Example: `  codedeploy-agent run
+  codedeploy-agent run --config-file ./codedeployagent.yml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return failed(runService(file)) },
+	}
+	cmd.Flags().StringVar(&file, "config-file", os.Getenv("CODEDEPLOY_AGENT_CONFIG_FILE"),
+		"configuration file; without one "+config.DefaultPath()+" is used if it is there")
+	return cmd
+}
+
+// daemon runs the agent until stop ends; abandon ends when it is told a second time.
+func daemon(file string, stop, abandon context.Context) (err error) {
+	c, warnings, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	log, closeLog, err := newLog(c)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	for _, w := range warnings {
+		log.Warn("configuration: " + w.String())
+	}
+	defer func() {
+		if err != nil {
+			log.Error("the agent cannot run", zap.Error(err))
+		}
+	}()
+	prepareProcess(c, log)
+	unlock, err := agent.Lock(c.StateDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	removePid := writePid(c, log)
+	defer removePid()
+	log.Info("starting", zap.String("version", version), zap.String("commit", commit), zap.String("root_dir", c.RootDir), zap.String("state_dir", c.StateDir))
+
+	transport, err := network.NewTransport(networkSettings(c))
+	if err != nil {
+		return err
+	}
+	id, err := identity.New(identity.Options{Config: c, Log: log}).Wait(stop)
+	if err != nil {
+		if stop.Err() != nil {
+			return nil // told to stop while it was still waiting to learn who this host is
+		}
+		return err
+	}
+	log.Info("this host is known to the service as", zap.String("host_identifier", id.HostIdentifier), zap.String("region", id.Region), zap.String("source", id.Source))
+	verifier, err := newVerifier(c)
+	if err != nil {
+		return err
+	}
+	endpoint := c.DeployControlEndpoint
+	if endpoint == "" {
+		endpoint = command.Endpoint(id.Region, id.Domain, c.EnableAuthPolicy, c.UseFIPSMode)
+	}
+	gate := command.NewGate()
+	client, err := command.NewClient(command.Options{
+		Endpoint: endpoint, Region: id.Region, AuthPolicy: c.EnableAuthPolicy, Credentials: id.Credentials, Transport: transport,
+		ReadTimeout: c.HTTPReadTimeout, UserAgent: userAgent(), Gate: gate, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	sources := &agent.BundleSources{
+		Config: c, Identity: func(context.Context) (*identity.Identity, error) { return id, nil },
+		Transport: transport, UserAgent: userAgent(), Log: log,
+	}
+	a, err := agent.New(agent.Options{
+		Config: c, HostIdentifier: id.HostIdentifier, Service: client, Throttled: gate.Throttled, Verifier: verifier, Sources: sources, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	log.Info("polling for commands", zap.String("endpoint", endpoint))
+	err = a.Run(stop, abandon)
+	log.Info("stopped")
+	return err
+}
+
+// untilSignal returns a context that ends with the first signal to stop and one that ends with the second.
+func untilSignal() (stop, abandon context.Context, release func()) {
+	stop, cancelStop := context.WithCancel(context.Background())
+	abandon, cancelAbandon := context.WithCancel(context.Background())
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-c
+		cancelStop()
+		<-c
+		cancelAbandon()
+	}()
+	return stop, abandon, func() { signal.Stop(c) }
+}
+
+func networkSettings(c *config.Config) network.Settings {
+	return network.Settings{ProxyURI: c.ProxyURI, NoProxy: c.NoProxy, CABundleFile: c.CABundleFile, ReadTimeout: c.HTTPReadTimeout}
+}
+
+func newVerifier(c *config.Config) (*command.Verifier, error) {
+	if c.DeploymentSignerCAFile == "" {
+		return command.NewVerifier(nil)
+	}
+	pem, err := os.ReadFile(c.DeploymentSignerCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read deployment_signer_ca_file: %w", err)
+	}
+	v, err := command.NewVerifier(pem)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use deployment_signer_ca_file %s: %w", c.DeploymentSignerCAFile, err)
+	}
+	return v, nil
+}
+
+// writePid leaves the process id where the official agents do, for tools that look there. The agent itself relies on a lock.
+func writePid(c *config.Config, log *zap.Logger) (remove func()) {
+	path := filepath.Join(c.PidDir, "codedeploy-agent.pid")
+	err := os.MkdirAll(c.PidDir, 0o755)
+	if err == nil {
+		err = durable.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
+	}
+	if err != nil {
+		log.Warn("cannot leave the process id for other tools", zap.Error(err))
+		return func() {}
+	}
+	return func() {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			log.Warn("cannot remove the file with the process id", zap.Error(err))
+		}
+	}
+}

@@ -1,0 +1,28 @@
+//go:build unix
+
+package main
+
+import (
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/config"
+)
+
+// runService runs the agent until the service manager, or whoever started it, sends SIGTERM.
+func runService(file string) error {
+	stop, abandon, release := untilSignal()
+	defer release()
+	return daemon(file, stop, abandon)
+}
+
+// prepareProcess sets what hooks see of the agent, as the official agents do: umask 0022.
+func prepareProcess(c *config.Config, log *zap.Logger) {
+	syscall.Umask(0o022)
+	if c.DisableCoreDumps {
+		if err := disableCoreDumps(); err != nil {
+			log.Warn("cannot disable core dumps", zap.Error(err))
+		}
+	}
+}

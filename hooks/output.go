@@ -1,0 +1,153 @@
+package hooks
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// lineLimit cuts a line that never ends into pieces (official agent 2.x has the same limit).
+	lineLimit = 64 << 10
+	// rotateAt and rotations bound what a hook can write: 64 MiB in 8 files (official agents).
+	rotateAt  = 64 << 20
+	rotations = 7
+)
+
+// logFile is a log that is appended to in whole lines and rotated by size. Each line is one write, so that several runners
+// can share the log of all deployments.
+type logFile struct {
+	path string
+	mode fs.FileMode
+	f    *os.File
+	size int64
+}
+
+func openLog(path string, mode fs.FileMode) (*logFile, error) {
+	l := &logFile{path: path, mode: mode}
+	return l, l.open()
+}
+
+func (l *logFile) open() error {
+	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, l.mode)
+	if err != nil {
+		return fmt.Errorf("cannot write the log of the hooks: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("cannot write the log of the hooks: %w", err)
+	}
+	l.f, l.size = f, info.Size()
+	return nil
+}
+
+func (l *logFile) writeLine(line string) error {
+	if l.size > 0 && l.size+int64(len(line)) > rotateAt {
+		if err := l.rotate(); err != nil {
+			return err
+		}
+	}
+	n, err := io.WriteString(l.f, line)
+	l.size += int64(n)
+	return err
+}
+
+func (l *logFile) rotate() error {
+	for i := rotations - 1; i >= 1; i-- {
+		err := os.Rename(fmt.Sprintf("%s.%d", l.path, i), fmt.Sprintf("%s.%d", l.path, i+1))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := os.Rename(l.path, l.path+".1"); err != nil {
+		return err
+	}
+	l.f.Close()
+	return l.open()
+}
+
+// output takes the lines of a script's run to the deployment's log, the log of all deployments, the diagnostics' tail
+// and, for a local deployment, the terminal. It may be used from several goroutines.
+type output struct {
+	mu          sync.Mutex
+	scripts     *logFile
+	deployments *logFile // nil when there is none
+	deployment  string
+	live        io.Writer // nil when there is none
+	tail        *Tail
+	failed      error // the first write that failed
+	now         func() time.Time
+}
+
+// line logs one line without its line end. mark is "[stdout]", "[stderr]" or empty for the agent's own lines.
+func (o *output) line(mark, text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.now()
+	o.note(o.scripts.writeLine(now.Format("2006-01-02 15:04:05 ") + mark + text + "\n"))
+	if o.deployments != nil {
+		o.note(o.deployments.writeLine(now.Format("[2006-01-02 15:04:05.000] ") + "[" + o.deployment + "]" + mark + text + "\n"))
+	}
+	if o.tail != nil {
+		o.tail.Add(strings.ToValidUTF8(mark+text, "\uFFFD") + "\n")
+	}
+	if o.live != nil {
+		if _, err := io.WriteString(o.live, mark+text+"\n"); err != nil {
+			o.live = nil // the terminal went away; the deployment goes on
+		}
+	}
+}
+
+func (o *output) note(err error) {
+	if err != nil && o.failed == nil {
+		o.failed = err
+	}
+}
+
+// seal ends what the diagnostics and the terminal are told; later lines go to the logs only. It returns the tail and the
+// first error of writing a log.
+func (o *output) seal() ([]string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	lines := o.tail.Lines()
+	o.tail, o.live = nil, nil
+	return lines, o.failed
+}
+
+// copyLines logs what r gives, line by line, until it ends. A last line without a line end is logged too.
+func (o *output) copyLines(mark string, r io.Reader) {
+	buf := make([]byte, 32<<10)
+	var pending []byte
+	for {
+		n, err := r.Read(buf)
+		data := buf[:n]
+		for len(data) > 0 {
+			i := bytes.IndexByte(data, '\n')
+			if i < 0 {
+				pending = append(pending, data...)
+				break
+			}
+			pending = append(pending, data[:i]...)
+			o.line(mark, string(pending))
+			pending = pending[:0]
+			data = data[i+1:]
+		}
+		for len(pending) > lineLimit {
+			o.line(mark, string(pending[:lineLimit]))
+			pending = append(pending[:0], pending[lineLimit:]...)
+		}
+		if err != nil {
+			if len(pending) > 0 {
+				o.line(mark, string(pending))
+			}
+			return
+		}
+	}
+}

@@ -1,0 +1,232 @@
+//go:build unix
+
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+// keepRunning makes the runner outlive what is meant for the agent: it handles the signals that would end it. They are
+// caught rather than ignored because an ignored signal would stay ignored in the script.
+func keepRunning() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
+	go func() {
+		for range c {
+		}
+	}()
+}
+
+func closeOnExec(fd int) { syscall.CloseOnExec(fd) }
+
+// releaseTerminal gives up the terminal (or pipe) that a local deployment shows the output on.
+func releaseTerminal() {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer null.Close()
+	for _, fd := range []int{1, 2} {
+		dup2(int(null.Fd()), fd)
+	}
+}
+
+// selfPath is the running binary, even when an upgrade has replaced it on disk.
+func selfPath() string {
+	if runtime.GOOS == "linux" {
+		return "/proc/self/exe"
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}
+
+// startRunner starts the runner in a session of its own with the lock as its file descriptor lockFD.
+func startRunner(self, dir string, number int, lockPath string, env []string, live io.Writer) error {
+	lock, err := os.OpenFile(lockPath, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot lock the run: %w", err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("cannot lock the run: %w", err)
+	}
+	cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
+	cmd.Env = env
+	cmd.ExtraFiles = []*os.File{lock}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if f, ok := live.(*os.File); ok {
+		cmd.Stdout = f
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start the runner: %w", err)
+	}
+	go cmd.Wait() // only to reap it: its result is the record
+	return nil
+}
+
+// lockAndRelease waits until the lock is free.
+func lockAndRelease(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the agent went down before the runner was started
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+// makeExecutable gives a script without any execute bit all three, as the official agents do, and says so. A script that
+// is a link out of the revision is left as it is.
+func makeExecutable(archive, path string, info fs.FileInfo) (warning string, err error) {
+	if info.Mode()&0o111 != 0 {
+		return "", nil
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	root, err := filepath.EvalSymlinks(archive)
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(real, root+string(filepath.Separator)) {
+		return "", fmt.Errorf("it is a link to %s, which is not part of the revision", real)
+	}
+	if err := os.Chmod(real, info.Mode().Perm()|0o111); err != nil {
+		return "", err
+	}
+	return "the script was not executable; it has been made so", nil
+}
+
+// startScript starts the script in a session of its own, without a shell where the kernel can run it itself.
+func startScript(job Job, path string) (*script, error) {
+	who, err := credentialOf(job.RunAs)
+	if err != nil {
+		return nil, err
+	}
+	env := os.Environ()
+	if who != nil {
+		env = who.environment(env)
+	}
+	argv := []string{path}
+	if job.Sudo {
+		sudo, err := exec.LookPath("sudo")
+		if err != nil {
+			return nil, fmt.Errorf("the AppSpec asks for sudo, which is not on this host: %w", err)
+		}
+		argv = []string{sudo, path}
+	}
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	errR, errW, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, outR.Close(), outW.Close())
+	}
+	null, err := os.Open(os.DevNull)
+	if err == nil {
+		defer null.Close()
+		attr := &os.ProcAttr{Env: env, Files: []*os.File{null, outW, errW}, Sys: &syscall.SysProcAttr{Setsid: true}}
+		if who != nil {
+			attr.Sys.Credential = who.credential
+		}
+		var proc *os.Process
+		proc, err = os.StartProcess(argv[0], argv, attr)
+		if errors.Is(err, syscall.ENOEXEC) {
+			// No "#!" line, or an empty script: a shell would run it, and so did the official agent.
+			argv = append([]string{"/bin/sh"}, argv...)
+			proc, err = os.StartProcess(argv[0], argv, attr)
+		}
+		if err == nil {
+			outW.Close()
+			errW.Close()
+			return &script{proc: proc, stdout: outR, stderr: errR}, nil
+		}
+		err = explainStart(path, err)
+	}
+	return nil, errors.Join(err, outR.Close(), outW.Close(), errR.Close(), errW.Close())
+}
+
+// explainStart says what usually is behind a script that is there and cannot be started.
+func explainStart(path string, err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err
+	}
+	switch errno {
+	case syscall.ENOENT:
+		line := firstLine(path)
+		hint := ""
+		if strings.HasSuffix(line, "\r") {
+			hint = "; the script has Windows line ends: save it with \\n only"
+		}
+		return fmt.Errorf("%w: its first line %q names no program of this host%s", errno, line, hint)
+	case syscall.EACCES:
+		return fmt.Errorf("%w: the user may not execute it, or its file system is mounted noexec", errno)
+	}
+	return errno
+}
+
+func firstLine(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	buf := make([]byte, 256)
+	n, _ := f.Read(buf)
+	line, _, _ := strings.Cut(string(buf[:n]), "\n")
+	return line
+}
+
+// terminate and kill end everything in the script's process group.
+func terminate(p *os.Process) { syscall.Kill(-p.Pid, syscall.SIGTERM) }
+func kill(p *os.Process)      { syscall.Kill(-p.Pid, syscall.SIGKILL) }
+
+func signalOf(s *os.ProcessState) string {
+	if ws, ok := s.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return ws.Signal().String()
+	}
+	return ""
+}
+
+func maxRSS(s *os.ProcessState) int64 {
+	ru, ok := s.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return int64(ru.Maxrss) // bytes there, KiB elsewhere
+	}
+	return int64(ru.Maxrss) << 10
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,118 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/windows"
+)
+
+func keepRunning()         {}
+func closeOnExec(int)      {}
+func releaseTerminal()     {}
+func syncDir(string) error { return nil }
+
+func selfPath() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}
+
+// startRunner starts the runner detached from the agent's console. Windows passes no lock down: the runner's process id is
+// written into the lock file, and waiting for the lock is waiting for the process.
+func startRunner(self, dir string, number int, lockPath string, env []string, live io.Writer) error {
+	cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
+	cmd.Env = env
+	cmd.SysProcAttr = &windows.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW}
+	if f, ok := live.(*os.File); ok {
+		cmd.Stdout = f
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start the runner: %w", err)
+	}
+	if err := os.WriteFile(lockPath, []byte(fmt.Sprint(cmd.Process.Pid)), 0o600); err != nil {
+		return fmt.Errorf("cannot lock the run: %w", err)
+	}
+	go cmd.Wait()
+	return nil
+}
+
+// lockAndRelease waits until the record is there or the runner is gone.
+func lockAndRelease(path string) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var pid uint32
+	if _, err := fmt.Sscan(string(data), &pid); err != nil {
+		return fmt.Errorf("cannot read the lock %s: %w", path, err)
+	}
+	h, err := windows.OpenProcess(windows.SYNCHRONIZE, false, pid)
+	if err != nil {
+		return nil // it has ended
+	}
+	defer windows.CloseHandle(h)
+	record := strings.TrimSuffix(path, ".lock") + ".record"
+	for {
+		if _, err := os.Stat(record); err == nil {
+			return nil
+		}
+		switch r, err := windows.WaitForSingleObject(h, 100); {
+		case err != nil:
+			return err
+		case r == windows.WAIT_OBJECT_0:
+			return nil
+		}
+	}
+}
+
+// makeExecutable has nothing to do: Windows goes by the name.
+func makeExecutable(string, string, fs.FileInfo) (string, error) { return "", nil }
+
+// startScript starts the script; PowerShell scripts through PowerShell, as the official agents do. runas and sudo do not
+// exist on Windows.
+func startScript(job Job, path string) (*script, error) {
+	argv := []string{path}
+	if strings.EqualFold(filepath.Ext(path), ".ps1") {
+		ps, err := exec.LookPath("powershell.exe")
+		if err != nil {
+			return nil, err
+		}
+		argv = []string{ps, "-ExecutionPolicy", "Bypass", "-File", path}
+	}
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	errR, errW, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, outR.Close(), outW.Close())
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = outW, errW
+	cmd.SysProcAttr = &windows.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(err, outR.Close(), outW.Close(), errR.Close(), errW.Close())
+	}
+	outW.Close()
+	errW.Close()
+	return &script{proc: cmd.Process, stdout: outR, stderr: errR}, nil
+}
+
+func terminate(p *os.Process) { p.Kill() }
+func kill(p *os.Process) {
+	exec.Command("taskkill", "/T", "/F", "/PID", fmt.Sprint(p.Pid)).Run()
+}
+func signalOf(*os.ProcessState) string { return "" }
+func maxRSS(*os.ProcessState) int64    { return 0 }

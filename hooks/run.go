@@ -1,0 +1,137 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/appspec"
+)
+
+// Run is one lifecycle event of a deployment whose scripts are to be run.
+type Run struct {
+	Event      string
+	Archive    string // root of the revision whose scripts run
+	Scripts    []appspec.Script
+	Deployment Deployment
+	Rules      EnvironmentRules
+	// Dir is where the records of this run are kept. A run whose records are there already is taken up where it stands:
+	// ended scripts do not run again, a running one is waited for. The caller removes it when the result is safe.
+	Dir string
+	// ScriptsLog and DeploymentsLog are appended to; an empty DeploymentsLog means none. Their directories exist.
+	ScriptsLog, DeploymentsLog string
+	LogMode                    fs.FileMode
+	// Live gets a copy of the output; nil means none.
+	Live io.Writer
+	Log  *zap.Logger
+}
+
+// Do runs the event's scripts in order and returns when the last has ended or one has failed; the error is then a *Failure.
+// A script goes on when ctx ends or the agent dies; Do then returns ctx's error, and a later Do with the same Dir
+// waits for it. A script that ended without a record, because the host or the runner went down, fails the event with
+// CodeAfterRestart.
+func (r *Run) Do(ctx context.Context) error {
+	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
+		return fmt.Errorf("cannot run the scripts of %s: %w", r.Event, err)
+	}
+	var tail Tail
+	for i, script := range r.Scripts {
+		record, err := r.script(ctx, i, script)
+		var vanished *vanishedError
+		switch {
+		case errors.As(err, &vanished):
+			return &Failure{Code: CodeAfterRestart, Script: script.Location, Log: tail.String(),
+				Message: fmt.Sprintf("script %s was interrupted: its process ended without a result, as when the host goes down; "+
+					"whether it did its work is unknown", script.Location)}
+		case err != nil:
+			return fmt.Errorf("cannot run script %s of %s: %w", script.Location, r.Event, err)
+		}
+		for _, line := range record.Tail {
+			tail.Add(line)
+		}
+		for _, w := range record.Warnings {
+			r.Log.Warn(w, zap.String("script", script.Location))
+		}
+		r.Log.Info("script ended", zap.String("script", script.Location), zap.Int("exit_code", record.ExitCode),
+			zap.String("signal", record.Signal), zap.Duration("took", record.Ended.Sub(record.Began)),
+			zap.Duration("cpu", record.UserCPU+record.SystemCPU), zap.Int64("max_rss", record.MaxRSS))
+		if record.Code != CodeSuccess {
+			return &Failure{Code: record.Code, Script: script.Location, Message: record.Message, Log: tail.String()}
+		}
+	}
+	return nil
+}
+
+// vanishedError says that a script was begun and there is no telling how it ended.
+type vanishedError struct{}
+
+func (*vanishedError) Error() string { return "the script's process ended without a record" }
+
+// script runs one script, or finds out what became of it.
+func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*Record, error) {
+	f := filesOf(r.Dir, number)
+	if record, err := readRecord(f.record); record != nil || err != nil {
+		return record, err
+	}
+	_, err := os.Stat(f.job)
+	begun := err == nil
+	if !begun {
+		r.Log.Info("running script", zap.String("script", script.Location), zap.String("run_as", script.RunAs),
+			zap.Bool("sudo", script.Sudo), zap.Duration("timeout", script.Timeout))
+		job := Job{
+			Event: r.Event, Deployment: r.Deployment.ID, Archive: r.Archive, Location: script.Location, RunAs: script.RunAs,
+			Sudo: script.Sudo, Timeout: script.Timeout, First: number == 0, ScriptsLog: r.ScriptsLog,
+			DeploymentsLog: r.DeploymentsLog, LogMode: r.LogMode, Live: r.Live != nil,
+		}
+		env := Environment(os.Environ(), r.Event, r.Deployment, r.Rules)
+		if err := startJob(ctx, selfPath(), r.Dir, number, job, env, r.Live); err != nil {
+			return nil, err
+		}
+	} else {
+		r.Log.Info("waiting for a script that an earlier agent started", zap.String("script", script.Location))
+	}
+	if err := waitUnlocked(ctx, f.lock); err != nil {
+		return nil, err
+	}
+	record, err := readRecord(f.record)
+	if err != nil {
+		return nil, err
+	}
+	if record == nil {
+		return nil, &vanishedError{}
+	}
+	return record, nil
+}
+
+// waitUnlocked returns when nobody holds the lock any more, or ctx has ended.
+func waitUnlocked(ctx context.Context, path string) error {
+	free := make(chan error, 1)
+	go func() { free <- lockAndRelease(path) }()
+	select {
+	case err := <-free:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TotalTimeout is the time the scripts may take together, zero when there is none.
+func TotalTimeout(scripts []appspec.Script) time.Duration {
+	var sum time.Duration
+	for _, s := range scripts {
+		sum += s.Timeout
+	}
+	return sum
+}
+
+// Begun says whether a script of the run whose records are in dir was ever started.
+func Begun(dir string) bool {
+	_, err := os.Stat(filesOf(dir, 0).job)
+	return err == nil
+}

@@ -1,0 +1,221 @@
+package hooks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// RunnerCommand is the hidden sub-command under which the agent's binary is the runner of one script. Its arguments are
+// the directory of the event's run and the script's number.
+const RunnerCommand = "hook-runner"
+
+const (
+	// killGrace is how long a script that ran out of time has between SIGTERM and SIGKILL (official agent 2.x).
+	killGrace = 5 * time.Second
+	// outputGrace is how long a script's children may go on writing after it ended before its result counts without them.
+	// What the script itself wrote is in the pipe by then.
+	outputGrace = 300 * time.Millisecond
+)
+
+// lockFD is the file descriptor of the lock that the agent hands down: it is free again when the record is written or
+// the runner is gone.
+const lockFD = 3
+
+// RunnerMain is the runner process. It runs one script to its end, writes its record, and stays until nothing holds the
+// script's output open any more, so that a server that the script left behind never writes into a closed pipe.
+// It returns the process's exit code.
+func RunnerMain(dir, script string) int {
+	lock := os.NewFile(lockFD, "lock")
+	closeOnExec(lockFD)
+	keepRunning()
+	f := files{job: filepath.Join(dir, script+".job"), record: filepath.Join(dir, script+".record")}
+	var job Job
+	data, err := os.ReadFile(f.job)
+	if err == nil {
+		err = json.Unmarshal(data, &job)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cannot read the job of a hook:", err)
+		return 1
+	}
+	out := &output{deployment: job.Deployment, tail: new(Tail), now: time.Now}
+	record, drain := run(job, out)
+	tail, logErr := out.seal()
+	record.Tail = tail
+	if logErr != nil {
+		record.Warnings = append(record.Warnings, fmt.Sprintf("part of the output is not in the log: %v", logErr))
+	}
+	record.Ended = time.Now()
+	if err := writeJSON(f.record, record); err != nil {
+		fmt.Fprintln(os.Stderr, "cannot write the record of a hook:", err)
+		return 1
+	}
+	lock.Close()
+	releaseTerminal()
+	if drain != nil {
+		<-drain
+	}
+	return 0
+}
+
+// run runs the job's script. The channel, if any, is closed when the script's output has ended.
+func run(job Job, out *output) (*Record, <-chan struct{}) {
+	record := &Record{Began: time.Now(), ExitCode: -1}
+	fail := func(code int, format string, args ...any) (*Record, <-chan struct{}) {
+		record.Code, record.Message = code, fmt.Sprintf(format, args...)
+		return record, nil
+	}
+	var err error
+	if out.scripts, err = openLog(job.ScriptsLog, job.LogMode); err != nil {
+		return fail(CodeUnknown, "cannot run script %s: %v", job.Location, err)
+	}
+	if job.DeploymentsLog != "" {
+		if out.deployments, err = openLog(job.DeploymentsLog, job.LogMode); err != nil {
+			record.Warnings = append(record.Warnings, err.Error())
+		}
+	}
+	if job.Live {
+		out.live = os.Stdout
+	}
+	if job.First {
+		out.line("", "LifecycleEvent - "+oneLine(job.Event))
+	}
+	path := filepath.Join(job.Archive, filepath.FromSlash(strings.TrimLeft(job.Location, "/")))
+	if !filepath.IsLocal(filepath.FromSlash(strings.TrimLeft(job.Location, "/"))) {
+		return fail(CodeScriptMissing, "script %s is outside of the revision", job.Location)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fail(CodeScriptMissing, "script %s does not exist at the specified location: %s", job.Location, path)
+	case err != nil:
+		return fail(CodeScriptMissing, "cannot find script %s: %v", job.Location, err)
+	}
+	out.line("", "Script - "+oneLine(job.Location))
+	if info.IsDir() {
+		return fail(CodeScriptFailed, "script %s failed: %s is a directory", job.Location, path)
+	}
+	if warning, err := makeExecutable(job.Archive, path, info); err != nil {
+		return fail(CodeNotExecutable, "cannot make script %s executable: %v", job.Location, err)
+	} else if warning != "" {
+		record.Warnings = append(record.Warnings, warning)
+	}
+	s, err := startScript(job, path)
+	if err != nil {
+		return fail(CodeScriptFailed, "script %s failed: %v", job.Location, err)
+	}
+	return watch(job, s, out, record)
+}
+
+// script is a started script.
+type script struct {
+	proc           *os.Process
+	stdout, stderr *os.File // the reading ends
+}
+
+// watch waits for the script, or ends it when its time is over.
+func watch(job Job, s *script, out *output, record *Record) (*Record, <-chan struct{}) {
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		second := make(chan struct{})
+		go func() { defer close(second); out.copyLines("[stderr]", s.stderr) }()
+		out.copyLines("[stdout]", s.stdout)
+		<-second
+	}()
+	type ended struct {
+		state *os.ProcessState
+		err   error
+	}
+	exited := make(chan ended, 1)
+	go func() {
+		state, err := s.proc.Wait()
+		exited <- ended{state, err}
+	}()
+
+	timeout := time.NewTimer(job.Timeout)
+	defer timeout.Stop()
+	var end ended
+	timedOut := false
+	select {
+	case end = <-exited:
+	case <-timeout.C:
+		timedOut = true
+		terminate(s.proc)
+		select {
+		case end = <-exited:
+			// What the script started in its group and ignores SIGTERM goes too.
+			kill(s.proc)
+		case <-time.After(killGrace):
+			kill(s.proc)
+			end = <-exited
+		}
+	}
+	select {
+	case <-drained:
+	case <-time.After(outputGrace):
+		if !timedOut {
+			record.Warnings = append(record.Warnings, leftOpen(s))
+		}
+	}
+
+	as := ""
+	if job.RunAs != "" {
+		as = " run as user " + job.RunAs
+	}
+	if end.state != nil {
+		record.ExitCode = end.state.ExitCode()
+		record.Signal = signalOf(end.state)
+		record.UserCPU, record.SystemCPU = end.state.UserTime(), end.state.SystemTime()
+		record.MaxRSS = maxRSS(end.state)
+	}
+	switch {
+	case timedOut:
+		record.Code = CodeTimedOut
+		record.Message = fmt.Sprintf("script %s%s did not end in %s and was stopped", job.Location, as, seconds(job.Timeout))
+	case end.err != nil:
+		record.Code = CodeScriptFailed
+		record.Message = fmt.Sprintf("script %s%s failed: %v", job.Location, as, end.err)
+	case record.Signal != "":
+		record.Code = CodeScriptFailed
+		record.Message = fmt.Sprintf("script %s%s was ended by signal %s", job.Location, as, record.Signal)
+	case record.ExitCode != 0:
+		record.Code = CodeScriptFailed
+		record.Message = fmt.Sprintf("script %s%s failed with exit code %d", job.Location, as, record.ExitCode)
+	}
+	return record, drained
+}
+
+// seconds prints a timeout as the AppSpec has it.
+func seconds(d time.Duration) string {
+	return fmt.Sprintf("%g seconds", d.Seconds())
+}
+
+// oneLine keeps a name from starting a line of its own in a log.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\r' {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// startJob starts the runner of a script. While the runner lives and has not written the record, the lock is held.
+func startJob(ctx context.Context, self string, dir string, number int, job Job, env []string, live io.Writer) error {
+	f := filesOf(dir, number)
+	if err := writeJSON(f.job, job); err != nil {
+		return fmt.Errorf("cannot record what is to be run: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return startRunner(self, dir, number, f.lock, env, live)
+}

@@ -1,0 +1,48 @@
+package hooks
+
+import "unicode/utf8"
+
+// tailSize is the official agents' measure of how much of a hook's output goes to the service, in characters.
+const tailSize = 2048
+
+// Tail is the end of a lifecycle event's output, in whole lines, as the diagnostics carry it. The zero value is empty.
+type Tail struct {
+	lines []string
+}
+
+// Add appends a line with its line end. What is kept follows the official agent 1.8, whose sum leaves out the newest line
+// and counts the oldest twice; unlike there, a line that alone is too long leaves its end instead of nothing.
+func (t *Tail) Add(line string) {
+	if n := utf8.RuneCountInString(line); n >= tailSize {
+		runes := []rune(line)
+		line = string(runes[n-(tailSize-1):])
+	}
+	t.lines = append(t.lines, line)
+	left := tailSize
+	keep := len(t.lines) - 1
+	for keep > 0 {
+		n := utf8.RuneCountInString(t.lines[keep-1])
+		left -= n
+		if left-n <= 0 {
+			break
+		}
+		keep--
+	}
+	t.lines = t.lines[keep:]
+}
+
+// Lines returns the lines kept, each with its line end.
+func (t *Tail) Lines() []string { return t.lines }
+
+// String returns the lines kept as one text.
+func (t *Tail) String() string {
+	n := 0
+	for _, l := range t.lines {
+		n += len(l)
+	}
+	b := make([]byte, 0, n)
+	for _, l := range t.lines {
+		b = append(b, l...)
+	}
+	return string(b)
+}

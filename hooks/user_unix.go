@@ -1,0 +1,115 @@
+//go:build unix
+
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// runAs is a user to run a script as.
+type runAs struct {
+	name, home, shell string
+	credential        *syscall.Credential
+}
+
+// credentialOf looks a runas user up. It returns nil for no user and for the agent's own. An agent that is not root can
+// run scripts only as itself.
+func credentialOf(name string) (*runAs, error) {
+	if name == "" {
+		return nil, nil
+	}
+	u, err := lookUp(name)
+	if err != nil {
+		return nil, err
+	}
+	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, fmt.Errorf("cannot run as user %s: %w", name, err)
+	}
+	who := &runAs{name: u.Username, home: u.HomeDir, shell: shellOf(u.Username)}
+	if int(uid) == os.Getuid() {
+		return who, nil
+	}
+	if os.Getuid() != 0 {
+		return nil, fmt.Errorf("cannot run as user %s: the agent itself runs as uid %d, and only root may change to another user",
+			name, os.Getuid())
+	}
+	who.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	for _, g := range groupsOf(u) {
+		if id, err := strconv.ParseUint(g, 10, 32); err == nil {
+			who.credential.Groups = append(who.credential.Groups, uint32(id))
+		}
+	}
+	return who, nil
+}
+
+// lookUp finds a user in the host's databases: first /etc/passwd, then, through getent, whatever else the host uses
+// (LDAP, SSSD), which a static binary cannot ask itself.
+func lookUp(name string) (*user.User, error) {
+	if strings.HasPrefix(name, "-") || strings.ContainsAny(name, ":\x00\n/") {
+		return nil, fmt.Errorf("cannot run as user %q: this cannot be a user's name", name)
+	}
+	u, err := user.Lookup(name)
+	if err == nil {
+		return u, nil
+	}
+	out, getentErr := exec.Command("getent", "passwd", name).Output()
+	if getentErr == nil {
+		if f := strings.Split(strings.TrimSpace(string(out)), ":"); len(f) >= 6 {
+			return &user.User{Username: f[0], Uid: f[2], Gid: f[3], HomeDir: f[5]}, nil
+		}
+	}
+	return nil, fmt.Errorf("cannot run as user %s: there is no such user on this host", name)
+}
+
+// groupsOf lists the ids of all groups of the user.
+func groupsOf(u *user.User) []string {
+	if out, err := exec.Command("id", "-G", u.Username).Output(); err == nil {
+		return strings.Fields(string(out))
+	}
+	if ids, err := u.GroupIds(); err == nil {
+		return ids
+	}
+	return []string{u.Gid}
+}
+
+// shellOf reads the user's login shell, which os/user leaves out. Nothing is run through it.
+func shellOf(name string) string {
+	data, err := os.ReadFile("/etc/passwd")
+	if err == nil {
+		for line := range strings.Lines(string(data)) {
+			if f := strings.Split(strings.TrimRight(line, "\n"), ":"); len(f) == 7 && f[0] == name && f[6] != "" {
+				return f[6]
+			}
+		}
+	}
+	return "/bin/sh"
+}
+
+// environment is env with what su sets for a user that is not root: HOME, SHELL, USER and LOGNAME (official agents run
+// the script through a non-login su). For root only HOME and SHELL change.
+func (r *runAs) environment(env []string) []string {
+	set := map[string]string{"HOME": r.home, "SHELL": r.shell}
+	if r.name != "root" {
+		set["USER"], set["LOGNAME"] = r.name, r.name
+	}
+	var out []string
+	for _, kv := range env {
+		name, _, _ := strings.Cut(kv, "=")
+		if _, ok := set[name]; !ok {
+			out = append(out, kv)
+		}
+	}
+	for _, k := range sortedKeys(set) {
+		out = append(out, k+"="+set[k])
+	}
+	return out
+}
