@@ -52,7 +52,7 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 		}
 		log.Warn("cannot reuse the revision that is here, downloading it", zap.String("from", spec.ReuseArchiveFrom), zap.Error(err))
 	}
-	if spec.Revision.Type == revisionLocalDirectory {
+	if spec.Revision.Type == command.RevisionLocalDirectory {
 		return "downloaded", revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive())
 	}
 	source, format, err := x.sources.Source(spec)

@@ -140,24 +140,16 @@ func bundleVariables(spec *command.Specification) map[string]string {
 	}
 	r := spec.Revision
 	switch r.Type {
-	case revisionS3:
+	case command.RevisionS3:
 		add("BUNDLE_BUCKET", r.Bucket)
 		add("BUNDLE_KEY", r.Key)
 		add("BUNDLE_VERSION", r.Version)
 		add("BUNDLE_ETAG", r.ETag)
-	case revisionGitHub:
+	case command.RevisionGitHub:
 		add("BUNDLE_COMMIT", r.CommitID)
 	}
 	return vars
 }
-
-// Revision types as the deployment specification spells them.
-const (
-	revisionS3             = "S3"
-	revisionGitHub         = "GitHub"
-	revisionLocalFile      = "Local File"
-	revisionLocalDirectory = "Local Directory"
-)
 
 // scripts finds whose scripts the event runs and which. No scripts and no error means that the event has nothing to do.
 func (x *Executor) scripts(event string, spec *command.Specification) (store.Deployment, []appspec.Script, error) {

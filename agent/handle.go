@@ -14,12 +14,6 @@ import (
 	"codedeploy-agent/hooks"
 )
 
-// Statuses of a host command.
-const (
-	statusSucceeded = "Succeeded"
-	statusFailed    = "Failed"
-)
-
 // handle takes a command from its specification to its result. Whatever fails on the way is the command's result: the
 // operator sees the reason in the console instead of a deployment that hangs until the service gives it up.
 func (a *Agent) handle(ctx context.Context, cmd *command.HostCommand) {
@@ -93,9 +87,9 @@ func (a *Agent) acknowledge(ctx context.Context, cmd *command.HostCommand, spec 
 	case err != nil:
 		a.finish(entry, "", fmt.Errorf("cannot acknowledge the command: %s", command.Describe(err)))
 		return false
-	case status == statusSucceeded || status == statusFailed:
+	case status == command.StatusSucceeded || status == command.StatusFailed:
 		a.log.Info("the service has already closed the command", append(logFields(cmd.Name, spec), zap.String("status", status))...)
-		if status == statusFailed && noop && a.stillNoop(ctx, cmd) {
+		if status == command.StatusFailed && noop && a.stillNoop(ctx, cmd) {
 			a.finish(entry, "CompletedNoopCommand", nil)
 		} else if err := a.journal.Remove(cmd.ID); err != nil {
 			a.log.Warn("journal", zap.Error(err))
@@ -194,11 +188,11 @@ func (a *Agent) finish(entry *journal.Entry, note string, err error) {
 
 // result is the result that the service is told.
 func result(note string, err error) *journal.Result {
-	r := &journal.Result{Status: statusSucceeded, Message: "Succeeded: " + note, Ended: time.Now()}
+	r := &journal.Result{Status: command.StatusSucceeded, Message: "Succeeded: " + note, Ended: time.Now()}
 	if err == nil {
 		return r
 	}
-	r.Status, r.ErrorCode, r.Message = statusFailed, hooks.CodeUnknown, err.Error()
+	r.Status, r.ErrorCode, r.Message = command.StatusFailed, hooks.CodeUnknown, err.Error()
 	var failure *hooks.Failure
 	if errors.As(err, &failure) {
 		r.ErrorCode, r.ScriptName, r.Log = failure.Code, failure.Script, failure.Log

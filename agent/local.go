@@ -113,7 +113,7 @@ func (l *LocalDeployment) specification() (*command.Specification, []string, err
 	if l.AppSpecName != "" && !filepath.IsLocal(l.AppSpecName) {
 		add(fmt.Errorf("cannot use --appspec-filename %q: it must name a file of the bundle", l.AppSpecName))
 	}
-	if problems == nil && rev.Type == revisionLocalDirectory {
+	if problems == nil && rev.Type == command.RevisionLocalDirectory {
 		_, _, err := readAppSpec(rev.Location, l.AppSpecName)
 		var invalid *appspec.Error
 		if errors.As(err, &invalid) {

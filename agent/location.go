@@ -48,9 +48,9 @@ func pathRevision(location, kind string) (command.Revision, error) {
 	case kind != string(revision.Directory) && !info.Mode().IsRegular():
 		return command.Revision{}, fmt.Errorf("cannot use %s as a %s archive: it is not a file", path, kind)
 	case kind == string(revision.Directory):
-		return command.Revision{Type: revisionLocalDirectory, Location: path, BundleType: kind}, nil
+		return command.Revision{Type: command.RevisionLocalDirectory, Location: path, BundleType: kind}, nil
 	}
-	return command.Revision{Type: revisionLocalFile, Location: path, BundleType: kind}, nil
+	return command.Revision{Type: command.RevisionLocalFile, Location: path, BundleType: kind}, nil
 }
 
 // s3Revision understands bucket/key?versionId=…&etag=… as the official codedeploy-local 1.8 does.
@@ -64,7 +64,7 @@ func s3Revision(rest, kind string) (command.Revision, error) {
 	if kind == string(revision.Directory) {
 		return command.Revision{}, fmt.Errorf("cannot fetch a directory from S3: give the archive's --type (tar, tgz or zip)")
 	}
-	return command.Revision{Type: revisionS3, Bucket: bucket, Key: key, Version: q.Get("versionId"), ETag: q.Get("etag"), BundleType: kind}, nil
+	return command.Revision{Type: command.RevisionS3, Bucket: bucket, Key: key, Version: q.Get("versionId"), ETag: q.Get("etag"), BundleType: kind}, nil
 }
 
 // gitHubRevision understands a repository's address, of a branch or commit too, and the addresses of GitHub's archives.
@@ -76,7 +76,7 @@ func gitHubRevision(location, kind, token string) (command.Revision, error) {
 		return command.Revision{}, bad
 	}
 	p := strings.Split(strings.Trim(u.Path, "/"), "/")
-	r := command.Revision{Type: revisionGitHub, CommitID: "HEAD", Token: token, Anonymous: token == "", BundleType: string(revision.Zip)}
+	r := command.Revision{Type: command.RevisionGitHub, CommitID: "HEAD", Token: token, Anonymous: token == "", BundleType: string(revision.Zip)}
 	if kind == string(revision.Tar) {
 		r.BundleType = kind
 	}

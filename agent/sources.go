@@ -28,7 +28,7 @@ func (b *BundleSources) Source(spec *command.Specification) (revision.Source, re
 	r := spec.Revision
 	format := revision.Format(r.BundleType)
 	switch r.Type {
-	case revisionS3:
+	case command.RevisionS3:
 		id, err := b.Identity(context.Background())
 		if err != nil {
 			return nil, "", fmt.Errorf("cannot download from S3: %w", err)
@@ -38,7 +38,7 @@ func (b *BundleSources) Source(spec *command.Specification) (revision.Source, re
 			Credentials: id.Credentials, Transport: b.Transport, UserAgent: b.UserAgent, Log: b.Log,
 		}, r.Bucket, r.Key, r.Version, r.ETag)
 		return s, format, err
-	case revisionGitHub:
+	case command.RevisionGitHub:
 		if format == "" {
 			format = gitHubFormat
 		}
@@ -48,7 +48,7 @@ func (b *BundleSources) Source(spec *command.Specification) (revision.Source, re
 			format = revision.TGZ // GitHub's tarball is compressed; the official agents' tar finds out by itself
 		}
 		return s, format, err
-	case revisionLocalFile:
+	case command.RevisionLocalFile:
 		return revision.NewLocalFile(r.Location), format, nil
 	}
 	return nil, "", fmt.Errorf("cannot download a revision of type %q", r.Type)

@@ -12,9 +12,15 @@ import (
 func leftOpen(s *script) string {
 	var pipes []string
 	for _, f := range []*os.File{s.stdout, s.stderr} {
-		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())); err == nil {
-			pipes = append(pipes, name)
+		conn, err := f.SyscallConn() // f.Fd would make the reads that are under way blocking
+		if err != nil {
+			continue
 		}
+		conn.Control(func(fd uintptr) {
+			if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil {
+				pipes = append(pipes, name)
+			}
+		})
 	}
 	var holders []string
 	procs, _ := filepath.Glob("/proc/[0-9]*/fd")

@@ -1,0 +1,186 @@
+package install
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+// The clean-up list has a path in each line, made by the Install that wrote it, or "semanage", NUL and a path for an SELinux rule. It
+// is executed from its end to its start; a last line without its line feed was cut short by a crash and is not executed
+// (official agents 1.8 and 2.x).
+const contextMark = "semanage\x00"
+
+// namesSuffix names the list beside the clean-up list that holds the paths which a line cannot: those with a line feed, or with a
+// blank at the end, which the official agents cut off. They are separated by NUL. Without it such a name would put
+// a line of its own into the clean-up list and the next Install would delete what that says.
+const namesSuffix = ".names"
+
+// remains is what the previous Install of the deployment group left for this one to remove.
+type remains struct {
+	paths    []string // in the order in which they are removed
+	contexts []string // paths with SELinux rules, in the order in which they are removed
+	list     stateFile
+	names    stateFile
+	warnings []Problem
+}
+
+// stateFile is a list as it was found, to be put back if the Install fails.
+type stateFile struct {
+	path    string
+	found   bool // it was there and can be trusted
+	content []byte
+	mode    fs.FileMode
+}
+
+func readRemains(list string) (*remains, error) {
+	r := &remains{}
+	var err error
+	if r.list, err = r.read(list); err != nil {
+		return nil, err
+	}
+	if r.names, err = r.read(list + namesSuffix); err != nil {
+		return nil, err
+	}
+	for _, name := range backwards(bytes.Split(r.names.content, []byte{0})) {
+		if p, ok := r.accept(string(name)); ok {
+			r.paths = append(r.paths, p)
+		}
+	}
+	lines := bytes.Split(r.list.content, []byte{'\n'})
+	for _, line := range backwards(lines[:len(lines)-1]) { // what follows the last line feed was cut short
+		text := strings.TrimSpace(string(line))
+		if path, ok := strings.CutPrefix(text, contextMark); ok {
+			if p, ok := r.accept(path); ok {
+				r.contexts = append(r.contexts, p)
+			}
+			continue
+		}
+		if p, ok := r.accept(text); ok {
+			r.paths = append(r.paths, p)
+		}
+	}
+	return r, nil
+}
+
+func backwards(lines [][]byte) [][]byte {
+	out := make([][]byte, 0, len(lines))
+	for i := len(lines) - 1; i >= 0; i-- {
+		out = append(out, lines[i])
+	}
+	return out
+}
+
+// accept returns the path to remove, or false if the line must not be followed. An empty line has nothing to say.
+func (r *remains) accept(line string) (string, bool) {
+	if line == "" {
+		return "", false
+	}
+	why := ""
+	switch {
+	case strings.ContainsRune(line, 0):
+		why = "it contains a NUL byte"
+	case !filepath.IsAbs(line):
+		why = "it is not an absolute path"
+	case climbs(line):
+		why = "it climbs above the root directory"
+	case filepath.Dir(filepath.Clean(line)) == filepath.Clean(line):
+		why = "it is a root directory"
+	}
+	if why != "" {
+		r.warn(line, "a line of the clean-up list is not followed: "+why, "remove by hand what it names if that is still there")
+		return "", false
+	}
+	return filepath.Clean(line), true
+}
+
+func (r *remains) warn(path, message, hint string) {
+	r.warnings = append(r.warnings, Problem{Path: path, Message: message, Hint: hint})
+}
+
+// climbs says whether an absolute path has more ".." than directories before it.
+func climbs(path string) bool {
+	depth := 0
+	for _, part := range strings.Split(filepath.ToSlash(path[len(filepath.VolumeName(path)):]), "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
+}
+
+// read returns a list if it is there and only the agent's own user could have written it. Else files that somebody else names would
+// be deleted; then nothing is, with a warning (official agent 2.x).
+func (r *remains) read(path string) (stateFile, error) {
+	s := stateFile{path: path}
+	f, err := openState(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	const hint = "files of the previous revision stay where they are; remove them by hand"
+	if err != nil {
+		if fi, e := os.Lstat(path); e == nil && !fi.Mode().IsRegular() {
+			r.warn(path, "the clean-up list is not followed: it is not a regular file", hint)
+			return s, nil
+		}
+		return s, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return s, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
+	}
+	if why := distrust(fi); why != "" {
+		r.warn(path, "the clean-up list is not followed: "+why, hint)
+		return s, nil
+	}
+	if s.content, err = io.ReadAll(f); err != nil {
+		return s, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
+	}
+	s.found, s.mode = true, fi.Mode().Perm()
+	return s, nil
+}
+
+// lists collects the paths of a clean-up list in the order in which they were made.
+type lists struct {
+	lines bytes.Buffer // the official list
+	names bytes.Buffer // the list beside it
+}
+
+// add notes a path, in the list that can hold it.
+func (l *lists) add(path string) {
+	if fitsLine(path) {
+		l.lines.WriteString(path)
+		l.lines.WriteByte('\n')
+		return
+	}
+	l.names.WriteString(path)
+	l.names.WriteByte(0)
+}
+
+// addContext notes an SELinux rule. One whose path does not fit a line is not noted.
+func (l *lists) addContext(path string) {
+	if fitsLine(path) {
+		l.lines.WriteString(contextMark + path + "\n")
+	}
+}
+
+// fitsLine says whether an official agent that reads the line gets the path that was written.
+func fitsLine(path string) bool {
+	return !strings.Contains(path, "\n") && strings.TrimSpace(path) == path && !strings.ContainsRune(path, 0)
+}
+
+// readable says whether a path is text that a JSON file can hold.
+func readable(path string) bool { return utf8.ValidString(path) }

@@ -1,0 +1,189 @@
+package revision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// CopyDirectory makes the directory dst a copy of the contents of src, for local deployments of the type directory. Like Unpack it
+// works under a hidden name beside dst and renames at the end. Links are made again with their targets as they are, modes and times
+// are kept, owners too when the agent runs as root. Devices, named pipes and sockets are refused. dst itself has mode 0755.
+func CopyDirectory(ctx context.Context, src, dst string) error {
+	if err := copyDirectory(ctx, src, dst); err != nil {
+		return fmt.Errorf("cannot copy the directory %s: %w", src, err)
+	}
+	return nil
+}
+
+func copyDirectory(ctx context.Context, src, dst string) error {
+	if err := outside(src, filepath.Dir(dst)); err != nil {
+		return err
+	}
+	from, err := os.OpenRoot(src)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	s, err := newStaging(dst)
+	if err != nil {
+		return err
+	}
+	c := &copier{ctx: ctx, tree: newTree(s.root), owners: os.Geteuid() == 0}
+	err = c.directory(from, ".")
+	c.tree.close()
+	if err == nil {
+		err = c.tree.finish(ctx, ".")
+	}
+	if err == nil {
+		err = s.publish(".")
+	}
+	if e := s.discard(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// outside refuses a copy of a directory into itself.
+func outside(src, dst string) error {
+	top, err := os.Stat(src)
+	if err != nil {
+		return err
+	}
+	if !top.IsDir() {
+		return errors.New("it is not a directory; deploy it with the type tar, tgz or zip")
+	}
+	at, err := filepath.Abs(dst)
+	if err != nil {
+		return err
+	}
+	if at, err = filepath.EvalSymlinks(at); err != nil {
+		return err
+	}
+	for {
+		if info, err := os.Stat(at); err == nil && os.SameFile(info, top) {
+			return fmt.Errorf("the deployment root lies inside it (%s); deploy a directory that does not hold it", dst)
+		}
+		up := filepath.Dir(at)
+		if up == at {
+			return nil
+		}
+		at = up
+	}
+}
+
+type copier struct {
+	ctx    context.Context
+	tree   *tree
+	owners bool
+}
+
+// directory copies the entries of from, which is called name in the copy, in the order in which the system lists them.
+func (c *copier) directory(from *os.Root, name string) error {
+	entries, err := list(from, -1)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	for _, e := range entries {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		at := path.Join(name, e.Name())
+		if err := c.entry(from, e.Name(), at); err != nil {
+			var deeper *copyError
+			if errors.As(err, &deeper) {
+				return err
+			}
+			return &copyError{at, err}
+		}
+	}
+	return nil
+}
+
+// copyError says which entry could not be copied.
+type copyError struct {
+	name string
+	err  error
+}
+
+func (e *copyError) Error() string { return fmt.Sprintf("entry %q: %v", e.name, e.err) }
+func (e *copyError) Unwrap() error { return e.err }
+
+func (c *copier) entry(from *os.Root, base, at string) error {
+	if strings.Count(at, "/") >= 512 {
+		return errors.New("it lies more than 512 directories deep")
+	}
+	info, err := from.Lstat(base)
+	if err != nil {
+		return err
+	}
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		sub, err := from.OpenRoot(base)
+		if err != nil {
+			return err
+		}
+		defer sub.Close()
+		if err := c.tree.directory(at, c.attributes(info)); err != nil {
+			return err
+		}
+		return c.directory(sub, at)
+	case fs.ModeSymlink:
+		target, err := from.Readlink(base)
+		if err != nil {
+			return err
+		}
+		return c.tree.symlink(at, target, c.attributes(info))
+	case 0:
+		return c.file(from, base, at)
+	}
+	return fmt.Errorf("it is a special file (%s); only files, directories and links are deployed", info.Mode().Type())
+}
+
+func (c *copier) file(from *os.Root, base, at string) error {
+	in, err := from.OpenFile(base, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("it became a special file while it was being copied")
+	}
+	return c.tree.file(at, c.attributes(info), func(out *os.File) error {
+		for {
+			if err := c.ctx.Err(); err != nil {
+				return err
+			}
+			// Two plain files, so that the system copies without bringing the bytes here, in pieces that can be interrupted.
+			if _, err := io.CopyN(out, in, 256<<20); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+	})
+}
+
+func (c *copier) attributes(info fs.FileInfo) attributes {
+	m := info.Mode()
+	a := attributes{mode: uint32(m.Perm()), uid: -1, gid: -1, mtime: info.ModTime()}
+	for _, s := range special {
+		if m&s.flag != 0 {
+			a.mode |= s.bit
+		}
+	}
+	if c.owners {
+		a.uid, a.gid = ownerOf(info)
+	}
+	return a
+}

@@ -1,0 +1,170 @@
+package revision
+
+import (
+	"archive/tar"
+	"bufio"
+	"compress/bzip2"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"go.uber.org/zap"
+)
+
+const readAhead = 256 << 10
+
+// tarball unpacks a tar that is compressed as k says.
+func (u *unpacker) tarball(in io.Reader, k kind) error {
+	buffered := bufio.NewReaderSize(in, readAhead)
+	stream := io.Reader(buffered)
+	switch k {
+	case gzipped:
+		z, err := gzip.NewReader(buffered)
+		if err != nil {
+			return damaged(err)
+		}
+		defer z.Close()
+		stream = z
+	case bzipped:
+		stream = bzip2.NewReader(buffered)
+	case zstded:
+		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
+		if err != nil {
+			return err
+		}
+		defer z.Close()
+		stream = z
+	}
+	if k != plain {
+		stream = &metered{stream, u.limits}
+	}
+	if err := u.limits.space(u.limits.packed); err != nil { // it takes that much at least, give or take its headers
+		return err
+	}
+	if err := u.entries(tar.NewReader(stream)); err != nil {
+		return err
+	}
+	return u.drain(stream, k)
+}
+
+// metered counts what comes out of a decompressor.
+type metered struct {
+	r io.Reader
+	l *limits
+}
+
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if e := m.l.stream(int64(n)); e != nil {
+		return 0, e
+	}
+	return n, err
+}
+
+// drain reads a compressed bundle to its end, where its checksum is. Bytes after the compressed data are no error, as with gzip.
+func (u *unpacker) drain(stream io.Reader, k kind) error {
+	if k == plain {
+		return nil
+	}
+	for {
+		if err := u.ctx.Err(); err != nil {
+			return err
+		}
+		_, err := stream.Read(u.buf)
+		switch {
+		case err == nil:
+		case err == io.EOF:
+			return nil
+		case errors.Is(err, gzip.ErrHeader):
+			u.o.Log.Warn("the bundle has bytes after its compressed data; they are ignored")
+			return nil
+		default:
+			return damaged(err)
+		}
+	}
+}
+
+func (u *unpacker) entries(r *tar.Reader) error {
+	owners := newOwners(u.o.IgnoreOwnership)
+	for {
+		if err := u.ctx.Err(); err != nil {
+			return err
+		}
+		h, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) { // names are checked here, whatever GODEBUG says
+			if errors.Is(err, tar.ErrHeader) {
+				err = fmt.Errorf("no tar entry can be read after entry %d; the bundle is damaged or is no tar archive (%w)", u.limits.entries, err)
+			}
+			return damaged(err)
+		}
+		if h.Typeflag == tar.TypeXGlobalHeader || h.Typeflag == 'V' { // a comment, a volume label: no file
+			continue
+		}
+		if err := u.limits.entry(); err != nil {
+			return err
+		}
+		if err := u.tarEntry(r, h, owners); err != nil {
+			return entryError(h.Name, err)
+		}
+	}
+}
+
+func (u *unpacker) tarEntry(r io.Reader, h *tar.Header, owners *owners) error {
+	name, err := u.name(h.Name)
+	if err != nil {
+		return err
+	}
+	a := attributes{mode: uint32(h.Mode & 0o7777), mtime: h.ModTime}
+	if a.uid, a.gid, err = owners.of(h); err != nil {
+		return err
+	}
+	switch h.Typeflag {
+	case tar.TypeDir, 'D': // D: a directory of GNU tar's incremental dumps; its list of names is skipped
+		return u.tree.directory(name, a)
+	case tar.TypeSymlink:
+		if err := u.link(); err != nil {
+			return err
+		}
+		if name == "." {
+			return errors.New("it is a link in the place of the archive")
+		}
+		return u.tree.symlink(name, h.Linkname, a)
+	case tar.TypeLink:
+		return u.tarLink(name, h.Linkname)
+	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
+		what := map[byte]string{tar.TypeChar: "a character device", tar.TypeBlock: "a block device", tar.TypeFifo: "a named pipe"}
+		return fmt.Errorf("it is %s; a bundle may hold files, directories and links", what[h.Typeflag])
+	case 'M':
+		return errors.New("it continues a file of another volume; multi-volume archives cannot be unpacked")
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
+	default:
+		u.o.Log.Warn("the bundle has an entry of an unknown type; it is unpacked as a file, as tar does",
+			zap.String("entry", h.Name), zap.String("type", string(h.Typeflag)))
+	}
+	if h.Size > spaceStep {
+		if err := u.limits.declared(h.Size); err != nil {
+			return err
+		}
+	}
+	return u.regular(name, a, r)
+}
+
+func (u *unpacker) tarLink(name, linked string) error {
+	if err := u.link(); err != nil {
+		return err
+	}
+	target, err := u.name(linked)
+	if err != nil {
+		return fmt.Errorf("it is a hard link to %q: %w", linked, errors.New(strings.Replace(err.Error(), "its name", "the target's name", 1)))
+	}
+	if name == "." || target == "." {
+		return errors.New("it is a hard link to or from the archive itself")
+	}
+	return u.tree.hardLink(name, target)
+}

@@ -1,0 +1,340 @@
+package revision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// attributes are what an entry of an archive says of itself. A zero Time is "now", an owner of -1 is the agent's.
+type attributes struct {
+	mode     uint32 // permissions, set-id and sticky, as in the low 12 bits of a Unix mode
+	uid, gid int
+	mtime    time.Time
+}
+
+// special are the bits that Unix and package fs keep in different places.
+var special = [...]struct {
+	bit  uint32
+	flag fs.FileMode
+}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}}
+
+func (a attributes) fileMode() fs.FileMode {
+	m := fs.FileMode(a.mode & 0o777)
+	for _, s := range special {
+		if a.mode&s.bit != 0 {
+			m |= s.flag
+		}
+	}
+	return m
+}
+
+// tree writes the entries of an archive below one directory that nobody else can enter. Names are relative, clean and
+// slash-separated (see cleanName). All work is done through handles that cannot leave the directory, and a name is only ever
+// reached through directories that the tree has made itself, never through a link.
+//
+// Directories are open to the agent while the tree is being filled; their own modes and times come last, in finish.
+type tree struct {
+	root *os.Root
+	dirs map[string]*attributes // every directory made; nil for one that no entry described
+
+	parent     *os.Root // handle of the directory used last: entries of one directory mostly follow each other
+	parentName string
+}
+
+func newTree(root *os.Root) *tree {
+	return &tree{root: root, dirs: map[string]*attributes{".": nil}, parent: root, parentName: "."}
+}
+
+// open returns the handle of a directory of the tree, made with its parents if need be. The handle is good until the next call.
+func (t *tree) open(dir string) (*os.Root, error) {
+	if dir == t.parentName {
+		return t.parent, nil
+	}
+	if err := t.ensure(dir); err != nil {
+		return nil, err
+	}
+	return t.enter(dir)
+}
+
+func (t *tree) enter(dir string) (*os.Root, error) {
+	if dir == t.parentName {
+		return t.parent, nil
+	}
+	next := t.root
+	if dir != "." {
+		var err error
+		if next, err = t.root.OpenRoot(dir); err != nil {
+			return nil, err
+		}
+	}
+	t.close()
+	t.parent, t.parentName = next, dir
+	return next, nil
+}
+
+// close releases the handle of the directory used last.
+func (t *tree) close() {
+	if t.parent != t.root {
+		t.parent.Close()
+	}
+	t.parent, t.parentName = t.root, "."
+}
+
+// ensure makes a directory that entries lie in but that has no entry of its own (yet).
+func (t *tree) ensure(dir string) error {
+	if _, ok := t.dirs[dir]; ok {
+		return nil
+	}
+	if err := t.ensure(path.Dir(dir)); err != nil {
+		return err
+	}
+	up, err := t.enter(path.Dir(dir))
+	if err != nil {
+		return err
+	}
+	base := path.Base(dir)
+	if err := up.Mkdir(base, 0o700); err != nil {
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		info, e := up.Lstat(base)
+		if e == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("it leads through %q, which is a link; nothing is written through a link", dir)
+		}
+		return fmt.Errorf("%q is in the way: it is not a directory", dir)
+	}
+	t.dirs[dir] = nil
+	return nil
+}
+
+// directory makes a directory, or gives one that is there other attributes. A file or link of that name makes way, as with tar.
+func (t *tree) directory(name string, a attributes) error {
+	if _, ok := t.dirs[name]; !ok {
+		up, err := t.open(path.Dir(name))
+		if err != nil {
+			return err
+		}
+		err = t.replacing(up, path.Base(name), func(base string) error { return up.Mkdir(base, 0o700) })
+		if err != nil {
+			return err
+		}
+	}
+	t.dirs[name] = &a
+	return nil
+}
+
+// replacing calls create, if need be a second time after removing the file or link that has the name.
+func (t *tree) replacing(up *os.Root, base string, create func(base string) error) error {
+	err := create(base)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, e := up.Lstat(base)
+	if e != nil {
+		return e
+	}
+	if info.IsDir() {
+		return errors.New("a directory has that name already")
+	}
+	if e := up.Remove(base); e != nil {
+		return e
+	}
+	return create(base)
+}
+
+// file makes a regular file. write gets the open file; what it writes, and nothing else, is the content.
+func (t *tree) file(name string, a attributes, write func(*os.File) error) error {
+	up, err := t.open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	base := path.Base(name)
+	var f *os.File
+	err = t.replacing(up, base, func(base string) (err error) {
+		f, err = up.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if err == nil && a.uid >= 0 {
+		err = f.Chown(a.uid, a.gid) // before the mode: it clears set-id
+	}
+	if err == nil && runtime.GOOS != "windows" {
+		err = f.Chmod(a.fileMode())
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil && !a.mtime.IsZero() {
+		err = up.Chtimes(base, a.mtime, a.mtime)
+	}
+	return err
+}
+
+// symlink makes a symbolic link. Its target is stored as it is and never looked at.
+func (t *tree) symlink(name, target string, a attributes) error {
+	if target == "" || strings.IndexByte(target, 0) >= 0 {
+		return fmt.Errorf("its target %q is no path", target)
+	}
+	up, err := t.open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	base := path.Base(name)
+	if err := t.replacing(up, base, func(base string) error { return up.Symlink(target, base) }); err != nil {
+		return err
+	}
+	if a.uid >= 0 {
+		return up.Lchown(base, a.uid, a.gid)
+	}
+	return nil
+}
+
+// hardLink gives a file or link of the tree a second name.
+func (t *tree) hardLink(name, target string) error {
+	if _, ok := t.dirs[path.Dir(target)]; !ok {
+		return fmt.Errorf("there is no %q before it in the bundle to link to", target)
+	}
+	from, err := t.root.Lstat(target)
+	if err != nil {
+		return fmt.Errorf("there is no %q before it in the bundle to link to", target)
+	}
+	if from.IsDir() {
+		return fmt.Errorf("it is a hard link to the directory %q", target)
+	}
+	up, err := t.open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	if to, err := up.Lstat(path.Base(name)); err == nil && os.SameFile(from, to) {
+		return nil
+	}
+	return t.replacing(up, path.Base(name), func(string) error { return t.root.Link(target, name) })
+}
+
+// leading returns the archive's one top-level directory if there is nothing beside it and it holds a name with "appspec" in it,
+// in any case; else ".". The official agents leave out such a level: GitHub's archives have one.
+func (t *tree) leading() (string, error) {
+	top, err := list(t.root, 2)
+	if err != nil || len(top) != 1 || !top[0].IsDir() {
+		return ".", err
+	}
+	sub, err := t.root.OpenRoot(top[0].Name())
+	if err != nil {
+		return ".", err
+	}
+	defer sub.Close()
+	inside, err := list(sub, -1)
+	for _, e := range inside {
+		if strings.Contains(strings.ToLower(e.Name()), "appspec") {
+			return top[0].Name(), nil
+		}
+	}
+	return ".", err
+}
+
+func list(root *os.Root, n int) ([]fs.DirEntry, error) {
+	d, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(n)
+	if err == io.EOF {
+		err = nil
+	}
+	return entries, err
+}
+
+// finish gives the directories their owners, modes and times, the deepest first, so that a directory that its mode closes is
+// done after what is in it. top is the directory that becomes the archive: it has mode 0755 whatever the bundle says.
+func (t *tree) finish(ctx context.Context, top string) error {
+	t.close()
+	names := make([]string, 0, len(t.dirs))
+	for name := range t.dirs {
+		if name != top && name != "." {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		a := attributes{mode: 0o755, uid: -1}
+		if described := t.dirs[name]; described != nil {
+			a = *described
+		}
+		if err := t.apply(name, a); err != nil {
+			return err
+		}
+	}
+	a := attributes{mode: 0o755, uid: -1}
+	if described := t.dirs["."]; described != nil {
+		a.uid, a.gid, a.mtime = described.uid, described.gid, described.mtime
+	}
+	return t.apply(top, a)
+}
+
+func (t *tree) apply(dir string, a attributes) error {
+	if a.uid >= 0 {
+		if err := t.root.Lchown(dir, a.uid, a.gid); err != nil {
+			return err
+		}
+	}
+	if !a.mtime.IsZero() {
+		if err := t.root.Chtimes(dir, a.mtime, a.mtime); err != nil {
+			return err
+		}
+	}
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	return t.root.Chmod(dir, a.fileMode())
+}
+
+// cleanName turns an entry's name into a clean relative one; "." is the archive itself. A leading slash is cut off, as by tar and
+// unzip, unless strict is set (the setting reject_path_traversal_in_bundle).
+func cleanName(raw string, strict bool) (string, error) {
+	const maxPath, maxDepth = 4095, 512 // Linux cannot open longer paths; no honest bundle is deeper
+	switch {
+	case strings.IndexByte(raw, 0) >= 0:
+		return "", errors.New("its name has a NUL character")
+	case len(raw) > maxPath:
+		return "", fmt.Errorf("its name has %d bytes; %d is the most", len(raw), maxPath)
+	case strict && strings.HasPrefix(raw, "/"):
+		return "", errors.New("its name is absolute (refused by the setting reject_path_traversal_in_bundle)")
+	case strict && len(raw) > 1 && raw[1] == ':' && (raw[0]|0x20) >= 'a' && (raw[0]|0x20) <= 'z':
+		return "", errors.New("its name begins with a drive (refused by the setting reject_path_traversal_in_bundle)")
+	}
+	parts := strings.Split(raw, "/")
+	kept := parts[:0]
+	for _, p := range parts {
+		switch p {
+		case "..":
+			return "", errors.New("its name climbs with \"..\"; no entry may leave the archive")
+		case "", ".":
+		default:
+			kept = append(kept, p)
+		}
+	}
+	if len(kept) > maxDepth {
+		return "", fmt.Errorf("it lies %d directories deep; %d is the most", len(kept), maxDepth)
+	}
+	if len(kept) == 0 {
+		return ".", nil
+	}
+	return strings.Join(kept, "/"), nil
+}

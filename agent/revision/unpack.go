@@ -1,0 +1,215 @@
+package revision
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"go.uber.org/zap"
+)
+
+// UnpackOptions are the limits and switches of Unpack. The zero value is what the official agents do with honest bundles, with
+// generous limits. The switches have the names, meaning and default of the official agent 2.x.
+type UnpackOptions struct {
+	MaxBytes   int64 // archive_max_extraction_size: most bytes of content; 0: as many as the disk has
+	MaxEntries int64 // most entries; 0: 1,000,000; negative: no limit
+	MaxRatio   int64 // most times the bundle's size, looked at from 64 MiB on; 0: 1000; negative: no limit
+
+	RejectSymlinks  bool // reject_symlinks_in_bundle: refuse symbolic and hard links
+	RejectTraversal bool // reject_path_traversal_in_bundle: refuse absolute names, which are else made relative as tar does
+	RejectSetID     bool // reject_unsafe_permissions_in_bundle: refuse set-user-id and set-group-id files
+	IgnoreOwnership bool // ignore_ownership_in_bundle: files belong to the agent's user, whatever a tar says
+
+	Log *zap.Logger // nil: nothing is logged
+}
+
+// Unpack makes the directory archive of the bundle, replacing an older one. It is made beside archive under a hidden name, written
+// to disk as a whole (Linux: one syncfs before the rename; single files are not synced) and renamed. On failure nothing is left
+// and an older archive is as it was.
+//
+// As with the official agents: permissions, set-id and sticky bits of a tar are exact whatever the umask, those of a zip lack the
+// set-id and sticky bits; times are kept; links are made as links; owners are applied from a tar when the agent runs as root,
+// by name where the host knows the name, else by number; a tar may be compressed in any way that is recognised; if the archive
+// holds one directory only and an AppSpec lies in it, that level is left out; the archive itself has mode 0755. Among entries of
+// one name the last one counts.
+//
+// Always refused: names with "..", entries below a link, hard links to what is not in the bundle, a file in the place of a
+// directory, devices, named pipes, and what goes over the limits. Absolute names are made relative.
+func Unpack(ctx context.Context, f Format, bundle, archive string, o UnpackOptions) error {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	in, err := os.Open(bundle)
+	if err != nil {
+		return fmt.Errorf("cannot open the bundle: %w", err)
+	}
+	defer in.Close()
+	if err := unpack(ctx, f, in, archive, o); err != nil {
+		if errors.Is(err, syscall.ENOSPC) {
+			err = fmt.Errorf("%w; the disk is full: free some space, or keep fewer revisions (max_revisions)", err)
+		}
+		return fmt.Errorf("cannot unpack the bundle %s (type %s): %w", bundle, f, err)
+	}
+	return nil
+}
+
+func unpack(ctx context.Context, f Format, in *os.File, archive string, o UnpackOptions) (err error) {
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("it is not a regular file")
+	}
+	if info.Size() == 0 {
+		return errors.New("it is empty (0 bytes); was the revision uploaded completely?")
+	}
+	kind, err := sniff(in)
+	if err != nil {
+		return err
+	}
+	if err := fits(f, kind); err != nil {
+		return err
+	}
+	s, err := newStaging(archive)
+	if err != nil {
+		return err
+	}
+	u := &unpacker{ctx: ctx, o: o, tree: newTree(s.root), limits: newLimits(o, info.Size(), s.dir), buf: make([]byte, 128<<10)}
+	defer func() {
+		u.tree.close()
+		if e := s.discard(); err == nil && e != nil {
+			o.Log.Warn("cannot remove what the archive replaced; it is removed with the next attempt", zap.String("path", s.dir), zap.Error(e))
+		}
+	}()
+	if f == Zip {
+		err = u.zip(in, info.Size())
+	} else {
+		err = u.tarball(in, kind)
+	}
+	if err != nil {
+		return err
+	}
+	top, err := u.tree.leading()
+	if err != nil {
+		return err
+	}
+	if err := u.tree.finish(ctx, top); err != nil {
+		return err
+	}
+	return s.publish(top)
+}
+
+// unpacker is one run of Unpack.
+type unpacker struct {
+	ctx    context.Context
+	o      UnpackOptions
+	tree   *tree
+	limits *limits
+	buf    []byte
+}
+
+// name checks an entry's name.
+func (u *unpacker) name(raw string) (string, error) { return cleanName(raw, u.o.RejectTraversal) }
+
+// link checks whether links are allowed.
+func (u *unpacker) link() error {
+	if u.o.RejectSymlinks {
+		return errors.New("it is a link (refused by the setting reject_symlinks_in_bundle)")
+	}
+	return nil
+}
+
+// regular writes a file with the content of r.
+func (u *unpacker) regular(name string, a attributes, r io.Reader) error {
+	if name == "." {
+		return errors.New("it is a file without a name")
+	}
+	if u.o.RejectSetID && a.mode&0o6000 != 0 {
+		return fmt.Errorf("it is a set-id file, mode %04o (refused by the setting reject_unsafe_permissions_in_bundle)", a.mode)
+	}
+	return u.tree.file(name, a, func(f *os.File) error { return u.copy(f, r) })
+}
+
+// copy copies r to f within the limits, with the one buffer of the run.
+func (u *unpacker) copy(f *os.File, r io.Reader) error {
+	for {
+		if err := u.ctx.Err(); err != nil {
+			return context.Cause(u.ctx)
+		}
+		n, err := r.Read(u.buf)
+		if n > 0 {
+			if e := u.limits.content(int64(n)); e != nil {
+				return e
+			}
+			if _, e := f.Write(u.buf[:n]); e != nil {
+				return e
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return damaged(err)
+		}
+	}
+}
+
+// damaged puts the decompressors' terse errors into words.
+func damaged(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the bundle ends too early; was the revision uploaded completely?")
+	}
+	return err
+}
+
+// entryError says which entry of the bundle an error is about.
+func entryError(name string, err error) error { return fmt.Errorf("entry %q: %w", name, err) }
+
+// kind is what the first bytes of a bundle show it to be.
+type kind string
+
+const (
+	plain    kind = "a tar archive" // or nothing known: tar has no reliable mark
+	gzipped  kind = "compressed with gzip"
+	bzipped  kind = "compressed with bzip2"
+	zstded   kind = "compressed with zstd"
+	xzed     kind = "compressed with xz"
+	compress kind = "compressed with compress"
+	zipped   kind = "a zip archive"
+)
+
+func sniff(in io.ReaderAt) (kind, error) {
+	head := make([]byte, 6)
+	n, err := in.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	for k, mark := range map[kind]string{gzipped: "\x1f\x8b", bzipped: "BZh", zstded: "\x28\xb5\x2f\xfd", xzed: "\xfd7zXZ\x00",
+		compress: "\x1f\x9d", zipped: "PK\x03\x04"} {
+		if bytes.HasPrefix(head[:n], []byte(mark)) {
+			return k, nil
+		}
+	}
+	return plain, nil
+}
+
+// fits refuses a bundle whose content cannot be of its type, with the reason; the official agents fail on the same ones. A zip
+// may begin with anything, and a tar may be compressed.
+func fits(f Format, k kind) error {
+	switch {
+	case f != Tar && f != TGZ && f != Zip:
+		return fmt.Errorf("%q is not a type of archive; tar, tgz and zip are", string(f))
+	case f == Zip && k != zipped && k != plain:
+		return fmt.Errorf("it is %s, not a zip archive; does the bundle type of the deployment fit the file?", k)
+	case f == TGZ && k != gzipped:
+		return errors.New("it is not compressed with gzip; does the bundle type of the deployment fit the file?")
+	case f == Tar && (k == zipped || k == xzed || k == compress):
+		return fmt.Errorf("it is %s, not a tar archive; does the bundle type of the deployment fit the file?", k)
+	}
+	return nil
+}
