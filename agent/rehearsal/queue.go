@@ -77,13 +77,13 @@ func (c *Command) Result() Result {
 	return c.result
 }
 
-// Wait waits until the command has ended. If the context ends first it returns what is known and the context's error.
+// Wait waits until the command has ended. If the context ends first it returns what is known and the context's cause.
 func (c *Command) Wait(ctx context.Context) (Result, error) {
 	select {
 	case <-c.done:
 		return c.Result(), nil
 	case <-ctx.Done():
-		return c.Result(), fmt.Errorf("cannot wait for %s on %s: %w", c.options.Name, c.options.Host, ctx.Err())
+		return c.Result(), fmt.Errorf("cannot wait for %s on %s: %w", c.options.Name, c.options.Host, context.Cause(ctx))
 	}
 }
 

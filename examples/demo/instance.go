@@ -156,20 +156,8 @@ const stopTime = 10 * time.Second
 // stop ends the agent and what its hooks have started, and the instance's identity.
 func (i *instance) stop() error {
 	var problems []error
-	if i.agent != nil {
-		if err := ask(i.agent.Process.Pid); err != nil {
-			problems = append(problems, fmt.Errorf("cannot stop the agent of %s: %w", i.name, err))
-		}
-		select {
-		case <-i.ended:
-			if i.endedAs != nil {
-				problems = append(problems, fmt.Errorf("the agent of %s did not end well: %w; its last words:\n%s", i.name, i.endedAs, i.lastWords()))
-			}
-		case <-time.After(stopTime):
-			problems = append(problems, fmt.Errorf("the agent of %s did not end within %v and was killed; its last words:\n%s", i.name, stopTime, i.lastWords()))
-			problems = append(problems, kill(i.agent.Process.Pid))
-			<-i.ended
-		}
+	if i.running() {
+		problems = append(problems, i.stopAgent())
 	}
 	if pid := i.serverPID(); pid != 0 {
 		if err := ask(pid); err != nil {
@@ -183,6 +171,38 @@ func (i *instance) stop() error {
 		problems = append(problems, i.metadata.Close())
 	}
 	return errors.Join(problems...)
+}
+
+// running tells whether the agent runs. One that ended by itself was reported when it did.
+func (i *instance) running() bool {
+	if i.agent == nil {
+		return false
+	}
+	select {
+	case <-i.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// stopAgent asks the agent to end. Having to kill it, and any status but 0, is an error.
+func (i *instance) stopAgent() error {
+	if err := ask(i.agent.Process.Pid); err != nil {
+		return errors.Join(fmt.Errorf("cannot stop the agent of %s: %w", i.name, err), kill(i.agent.Process.Pid))
+	}
+	select {
+	case <-i.ended:
+		if i.endedAs != nil {
+			return fmt.Errorf("the agent of %s did not end well: %w; its last words:\n%s", i.name, i.endedAs, i.lastWords())
+		}
+		return nil
+	case <-time.After(stopTime):
+		err := fmt.Errorf("the agent of %s did not end within %v and was killed; its last words:\n%s", i.name, stopTime, i.lastWords())
+		err = errors.Join(err, kill(i.agent.Process.Pid))
+		<-i.ended
+		return err
+	}
 }
 
 // serverPID is the pid of the site's server while it listens; 0 if it does not. The port tells whether the pid in the

@@ -67,7 +67,7 @@ func run(ctx context.Context, o options, out *os.File) (err error) {
 		return err
 	}
 	err = s.play()
-	if cause := context.Cause(s.ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+	if cause := context.Cause(s.ctx); cause != nil && !errors.Is(err, cause) {
 		err = errors.Join(err, cause)
 	}
 	return err

@@ -159,7 +159,8 @@ func (s *stage) ending(blue, green, failed *instance) error {
 	s.say("  - its last successful revision is said to be %s:", s.short(pointer))
 	s.say("    that pointer is written when Install ends, so the next deployment there begins with version 3's ApplicationStop")
 	s.say("What the operator can do: fix version 3 and deploy it again to new instances; or deploy to %s again, which", failed.name)
-	s.say("  stops and replaces version 3; or terminate %s. There is nothing to roll back: no traffic had moved.", failed.name)
+	s.say("  stops and replaces version 3; or stop the server there by its pid; or terminate %s.", failed.name)
+	s.say("  There is nothing to roll back: no traffic had moved.")
 	s.say("")
 	s.say("Still running: blue (version 1, port %d, no traffic), green (version 2, port %d, all traffic), %s (version 3, no traffic).",
 		blue.port, green.port, failed.name)
