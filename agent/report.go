@@ -38,7 +38,8 @@ type reporter struct {
 }
 
 type delivery struct {
-	entry *journal.Entry
+	refusals int // how often the service has definitely refused it
+	entry    *journal.Entry
 }
 
 func newReporter(s Service, j *journal.Journal, log *zap.Logger, accepted func()) *reporter {

@@ -45,7 +45,7 @@ func TestUnpackRefuses(t *testing.T) {
 		{"through a loop", both, UnpackOptions{}, `which is a link`, []entry{link("a", "b"), link("b", "a"), file("a/x", "evil", 0o644)}},
 		{"link through a link", both, UnpackOptions{}, `which is a link`, []entry{link("out", outside), link("out/l", "x")}},
 		{"directory through a link", both, UnpackOptions{}, `which is a link`, []entry{link("out", outside), dir("out/sub", 0o777)}},
-		{"link by another spelling", both, UnpackOptions{}, `which is a link`, []entry{link("./out/", outside), file(".//out/./through", "evil", 0o644)}},
+		{"link by another spelling", only, UnpackOptions{}, `which is a link`, []entry{link("./out/", outside), file(".//out/./through", "evil", 0o644)}},
 		{"directory replaced by a link", both, UnpackOptions{}, `a directory has that name`, []entry{dir("d", 0o755), link("d", outside), file("d/x", "evil", 0o644)}},
 		{"directory replaced by a file", both, UnpackOptions{}, `a directory has that name`, []entry{dir("d", 0o755), file("d", "evil", 0o644)}},
 		{"below a file", both, UnpackOptions{}, `it is not a directory`, []entry{file("f", "x", 0o644), file("f/x", "evil", 0o644)}},

@@ -25,7 +25,7 @@ const (
 	s3Connections = 4
 	s3Big         = 32 << 20 // objects of this size are worth more than one connection
 	s3Part        = 16 << 20
-	s3Headway     = 1 << 20 // an attempt that brings this much is not counted as failed
+	s3Headway     = 1 << 20 // after an attempt that brings this much, attempts are counted anew
 )
 
 // s3Fetch is one download.

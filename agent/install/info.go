@@ -1,0 +1,50 @@
+package install
+
+import (
+	"io/fs"
+	"time"
+)
+
+// kind is what stands at a path.
+type kind int
+
+const (
+	absent kind = iota
+	regular
+	directory
+	link
+	special // a device, FIFO or socket
+)
+
+func (k kind) String() string {
+	return [...]string{"nothing", "a file", "a directory", "a link", "a special file"}[k]
+}
+
+// noID is an owner or group that is not known or not to be changed.
+const noID = -1
+
+// setID are the bits of a mode that run a file with somebody else's rights.
+const setID = 0o6000
+
+// info is what the installer needs to know of a file system entry.
+type info struct {
+	kind         kind
+	mode         uint32 // the permission bits with set-id and sticky bits, as chmod(2) has them
+	uid, gid     int    // noID where the system has no such ids
+	size         int64
+	links        uint64
+	dev, ino     uint64 // 0 where the system has no such numbers
+	atime, mtime time.Time
+}
+
+func kindOf(m fs.FileMode) kind {
+	switch m.Type() {
+	case 0:
+		return regular
+	case fs.ModeDir:
+		return directory
+	case fs.ModeSymlink:
+		return link
+	}
+	return special
+}

@@ -1,0 +1,8 @@
+package install
+
+import (
+	"syscall"
+	"time"
+)
+
+func accessTime(st *syscall.Stat_t) time.Time { return time.Unix(st.Atimespec.Sec, st.Atimespec.Nsec) }

@@ -1,0 +1,143 @@
+package install
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxLinks is how many links may lead to one another, as in Linux.
+const maxLinks = 40
+
+// followLinks finds out what permissions on a link of the revision change. The official agents change what the link leads to. Here
+// that is decided before anything is touched: something that is installed too, or something of the host, which is then reached
+// without following any link.
+func (b *builder) followLinks() {
+	targets := b.plan.grants[:0]
+	for _, t := range b.plan.grants {
+		if t.file == nil || t.file.info.kind != link {
+			if t.file != nil {
+				t.file.grants = append(t.file.grants, t.grant)
+			} else {
+				t.dir.grants = append(t.dir.grants, t.grant)
+			}
+			targets = append(targets, t)
+			continue
+		}
+		if b.throughLink(&t) {
+			targets = append(targets, t)
+		}
+	}
+	b.plan.grants = targets
+}
+
+func (b *builder) throughLink(t *target) bool {
+	line, f := t.grant.entry.Line, t.file
+	if b.plan.request.Hardening.RejectSymlinkTargets {
+		b.problem(line, t.path, "refused because of reject_symlink_permission_targets", "the permissions of %s would change what this link leads to", show(t.path))
+		return false
+	}
+	end, found, err := b.resolve(f.dir, f.text, maxLinks)
+	if err != nil {
+		b.problem(line, t.path, "", "cannot follow the link %s: %v", show(t.path), err)
+		return false
+	}
+	t.file, t.place, t.linked = nil, end, true
+	switch {
+	case b.files[end] != nil:
+		t.file = b.files[end]
+		t.file.grants = append(t.file.grants, t.grant)
+	case b.made[end] != nil:
+		t.dir = b.made[end]
+		t.dir.grants = append(t.dir.grants, t.grant)
+	case found.kind == absent:
+		b.warning(line, t.path, "", "the permissions of %s have no effect: the link leads nowhere", show(t.path))
+		return false
+	case found.kind == special:
+		b.problem(line, t.path, "leave it out of the permissions", "the permissions of %s would change the device, FIFO or socket %s", show(t.path), show(end))
+		return false
+	default:
+		b.warning(line, t.path, "set reject_symlink_permission_targets to refuse this",
+			"the permissions of the link %s change %s, which is not part of the revision", show(t.path), show(end))
+		t.outside = b.elsewhere(end, found)
+		t.outside.grants = append(t.outside.grants, t.grant)
+	}
+	if t.grant.hasDefault && t.dir == nil && found.kind != directory {
+		b.problem(line, t.path, "default entries are for directories", "the file %s cannot have a default acl", show(end))
+		return false
+	}
+	return true
+}
+
+// elsewhere returns the step for something of the host, always the same one for one place.
+func (b *builder) elsewhere(place string, i info) *outside {
+	for _, o := range b.plan.outside {
+		if o.dir == filepath.Dir(place) && o.name == filepath.Base(place) {
+			return o
+		}
+	}
+	o := &outside{dir: filepath.Dir(place), name: filepath.Base(place), info: i}
+	b.plan.outside = append(b.plan.outside, o)
+	return o
+}
+
+// resolve follows a path from a directory through the host as it will be after the Install and returns the place where it ends.
+func (b *builder) resolve(dir, path string, links int) (string, info, error) {
+	at := dir
+	if filepath.IsAbs(path) {
+		at = filepath.VolumeName(path) + string(filepath.Separator)
+		path = path[len(filepath.VolumeName(path)):]
+	}
+	parts := strings.FieldsFunc(path, func(r rune) bool { return r == filepath.Separator })
+	found := info{kind: directory}
+	for i, part := range parts {
+		switch part {
+		case ".":
+			continue
+		case "..":
+			at = filepath.Dir(at)
+			continue
+		}
+		place := filepath.Join(at, part)
+		text, stands, err := b.future(place)
+		if err != nil {
+			return "", info{}, err
+		}
+		if stands.kind != link {
+			if i < len(parts)-1 && stands.kind != directory {
+				return place, info{}, nil
+			}
+			at, found = place, stands
+			continue
+		}
+		if links == 0 {
+			return place, info{}, nil
+		}
+		rest := filepath.Join(parts[i+1:]...)
+		if rest == "" {
+			return b.resolve(at, text, links-1)
+		}
+		end, stands, err := b.resolve(at, text, links-1)
+		if err != nil || stands.kind != directory {
+			return end, info{}, err
+		}
+		return b.resolve(end, rest, links-1)
+	}
+	return at, found, nil
+}
+
+// future is what will stand at a place, and where it leads if it is a link.
+func (b *builder) future(place string) (string, info, error) {
+	if b.made[place] != nil {
+		return "", info{kind: directory}, nil
+	}
+	if f := b.files[place]; f != nil {
+		return f.text, f.info, nil
+	}
+	i, err := b.plan.view.at(place)
+	if err != nil || i.kind != link {
+		return "", i, err
+	}
+	text, err := os.Readlink(place)
+	return text, i, err
+}

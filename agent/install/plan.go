@@ -1,0 +1,77 @@
+package install
+
+import (
+	"go.uber.org/zap"
+)
+
+// Plan is everything an Install will do, checked. It is made by Build and can be applied once. Its methods must not be called
+// while Apply runs.
+type Plan struct {
+	request  Request
+	options  options
+	root     string // the archive's path without links
+	left     *remains
+	view     *view
+	steps    []step   // directories and files in the order of the official agent's instructions
+	retained []string // existing files that stay as they are
+	grants   []target // permissions in the order of the official agent's instructions
+	outside  []*outside
+	warnings []Problem
+	log      *zap.Logger
+	applied  bool
+}
+
+// step is the making of one directory or one file: exactly one of the two is set.
+type step struct {
+	dir  *dirStep
+	file *fileStep
+}
+
+// dirStep makes a directory.
+type dirStep struct {
+	path      string // as the AppSpec's destination has it
+	dir, name string // its place: the directory it is made in, without links on the way, and its name
+	// was is what the previous revision has at the place. A directory stays; what is in it may be in use.
+	was    *remnant
+	grants []*grant
+}
+
+// kept says whether the previous revision's directory is used again.
+func (d *dirStep) kept() bool { return d.was != nil && d.was.info.kind == directory }
+
+// fileStep installs a file or a link.
+type fileStep struct {
+	path      string // as the AppSpec's destination has it
+	dir, name string // its place
+	source    string // below the archive, for messages and instructions
+	from      string // the directory it comes from, without links on the way
+	base      string // its name there
+	info      info   // of the source
+	text      string // where a link leads
+	// was is what stands at the place now, absent if nothing does. foreign says that the previous revision did not put it there.
+	was       info
+	foreign   bool
+	unchanged bool // what stands there is what would be installed
+	grants    []*grant
+}
+
+// target is something that gets permissions: exactly one of file, dir and outside is set, unless nothing can be done for a link.
+type target struct {
+	grant   *grant
+	path    string // as the instructions have it
+	place   string // what is changed
+	linked  bool   // path is a link and place is where it leads
+	file    *fileStep
+	dir     *dirStep
+	outside *outside
+}
+
+// outside is something that the revision did not install and that one of its links leads to.
+type outside struct {
+	dir, name string
+	info      info
+	grants    []*grant
+}
+
+// Warnings are what a person should know about the plan and what does not stop it. Build logs them.
+func (p *Plan) Warnings() []Problem { return p.warnings }

@@ -1,0 +1,170 @@
+package install
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// remnant is something of the previous revision that the next Install removes or replaces.
+type remnant struct {
+	path      string // as the clean-up list names it
+	dir, name string // the same place without links on the way
+	info      info
+	reused    bool // the new revision has something at the same place
+}
+
+func (r *remnant) place() string { return filepath.Join(r.dir, r.name) }
+
+// view is the host as it will be when the previous revision's clean-up list has been executed.
+type view struct {
+	gone     map[string]*remnant // by place
+	remnants []*remnant          // in the order in which the list removes them
+	listed   map[string]bool     // the paths of the clean-up list
+	real     map[string]string   // a directory's path without links; "" if it does not exist
+	warnings []Problem
+}
+
+// newView executes the clean-up list in thought.
+func newView(left *remains) (*view, error) {
+	v := &view{gone: map[string]*remnant{}, listed: make(map[string]bool, len(left.paths)), real: map[string]string{},
+		warnings: left.warnings}
+	for _, p := range left.paths {
+		v.listed[p] = true
+	}
+	redirected := map[string]bool{}
+	for _, p := range left.paths {
+		if err := v.remove(p, redirected); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+func (v *view) remove(path string, redirected map[string]bool) error {
+	parent := filepath.Dir(path)
+	if v.redirected(parent, redirected) {
+		v.warnings = append(v.warnings, Problem{Path: path,
+			Message: show(path) + " of the previous revision is not removed: a directory that was installed there is a link now",
+			Hint:    "remove the file by hand where the link leads, if it is not needed"})
+		return nil
+	}
+	dir, err := v.canonical(parent)
+	if err != nil || dir == "" {
+		return err
+	}
+	r := &remnant{path: path, dir: dir, name: filepath.Base(path)}
+	if v.gone[r.place()] != nil {
+		return nil // listed twice
+	}
+	fi, err := os.Lstat(r.place())
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.info = infoOf(fi)
+	if r.info.kind == directory {
+		empty, err := v.empties(r)
+		if err != nil || !empty {
+			return err
+		}
+	}
+	v.gone[r.place()] = r
+	v.remnants = append(v.remnants, r)
+	return nil
+}
+
+// redirected says whether one of the directories on the way was made by the previous Install and is a link now. The link is removed,
+// but what lies where it leads was never installed.
+func (v *view) redirected(dir string, known map[string]bool) bool {
+	if is, ok := known[dir]; ok {
+		return is
+	}
+	is := false
+	if v.listed[dir] {
+		fi, err := os.Lstat(dir)
+		is = err == nil && kindOf(fi.Mode()) == link
+	}
+	if parent := filepath.Dir(dir); !is && parent != dir {
+		is = v.redirected(parent, known)
+	}
+	known[dir] = is
+	return is
+}
+
+// empties says whether a directory will be empty. The root of a mounted file system cannot be removed.
+func (v *view) empties(r *remnant) (bool, error) {
+	if fi, err := os.Lstat(r.dir); err == nil && infoOf(fi).dev != r.info.dev {
+		return false, nil
+	}
+	d, err := os.Open(r.place())
+	if err != nil {
+		return false, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return false, err
+	}
+	for _, n := range names {
+		if v.gone[filepath.Join(r.place(), n)] == nil {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// canonical is the directory's path without links, or "" if there is no such directory.
+func (v *view) canonical(dir string) (string, error) {
+	if c, ok := v.real[dir]; ok {
+		return c, nil
+	}
+	c, err := filepath.EvalSymlinks(dir)
+	if missing(err) {
+		c, err = "", nil
+	}
+	if err == nil {
+		v.real[dir] = c
+	}
+	return c, err
+}
+
+// at says what stands at a place, the path of which has no links but perhaps the last name.
+func (v *view) at(place string) (info, error) {
+	if v.gone[place] != nil {
+		return info{}, nil
+	}
+	fi, err := os.Lstat(place)
+	if missing(err) {
+		return info{}, nil
+	}
+	if err != nil {
+		return info{}, err
+	}
+	return infoOf(fi), nil
+}
+
+// leads says where the link at a place ends and what stands there; nothing for a link that dangles.
+func (v *view) leads(place string) (string, info, error) {
+	end, err := filepath.EvalSymlinks(place)
+	if missing(err) || looping(err) {
+		return "", info{}, nil
+	}
+	if err != nil {
+		return "", info{}, err
+	}
+	i, err := v.at(end)
+	return end, i, err
+}
+
+// missing says that there is nothing at a path, or that something on the way is not a directory.
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || notDirectory(err) }
+
+// within says whether path is dir or lies below it. Both are clean.
+func within(dir, path string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
+}
