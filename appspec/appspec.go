@@ -2,7 +2,10 @@
 // and says where and why one is wrong. It knows nothing of hosts or deployments and does no I/O of its own.
 package appspec
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // DefaultName is the AppSpec's name in a revision unless the deployment says otherwise. AlternativeName is looked for
 // when the named file is not there (official agent 1.3.2 and later).
@@ -26,6 +29,41 @@ type AppSpec struct {
 	Hooks []Hook
 	// Warnings are what the file says without effect: unknown keys and the like. They never stop a deployment.
 	Warnings []Problem
+
+	name   string // the file's name, for CheckPlatform
+	osLine int
+}
+
+// Scripts returns the scripts of a lifecycle event, nil if it has none.
+func (a *AppSpec) Scripts(event string) []Script {
+	for _, h := range a.Hooks {
+		if h.Event == event {
+			return h.Scripts
+		}
+	}
+	return nil
+}
+
+// Events returns the lifecycle events that have scripts, in the order of the file.
+func (a *AppSpec) Events() []string {
+	events := make([]string, 0, len(a.Hooks))
+	for _, h := range a.Hooks {
+		events = append(events, h.Event)
+	}
+	return events
+}
+
+// CheckPlatform returns an *Error unless the file is for hosts of this operating system, "linux" or "windows"; every Unix
+// counts as linux.
+func (a *AppSpec) CheckPlatform(goos string) error {
+	if goos != "windows" {
+		goos = "linux"
+	}
+	if a.OS == goos {
+		return nil
+	}
+	return &Error{File: a.name, Problems: []Problem{{Line: a.osLine, Rule: RuleOS, Severity: Failing,
+		Message: "the AppSpec is for " + a.OS + " hosts and this host runs " + goos, Hint: "set os: " + goos}}}
 }
 
 // FileExistsBehavior says what Install does with a file that stands at a destination and was not installed by the
@@ -38,6 +76,17 @@ const (
 	Overwrite FileExistsBehavior = "OVERWRITE"
 	Retain    FileExistsBehavior = "RETAIN"
 )
+
+// ParseFileExistsBehavior reads a behaviour as a deployment's option has it; empty means Disallow.
+func ParseFileExistsBehavior(text string) (FileExistsBehavior, error) {
+	switch b := FileExistsBehavior(text); b {
+	case "":
+		return Disallow, nil
+	case Disallow, Overwrite, Retain:
+		return b, nil
+	}
+	return "", fmt.Errorf("%q is not one of DISALLOW, OVERWRITE and RETAIN", text)
+}
 
 // File is one entry of the files section.
 type File struct {

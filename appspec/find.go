@@ -1,0 +1,72 @@
+package appspec
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// Find returns the name of a revision's AppSpec: the one that the deployment names, DefaultName if that is empty, or AlternativeName or
+// DefaultName where it is missing (official agents). The error says what was looked for and, as far as it helps, what is there.
+func Find(revision fs.FS, name string) (string, error) {
+	if name == "" {
+		name = DefaultName
+	}
+	name = path.Clean(strings.ReplaceAll(name, `\`, "/"))
+	if !fs.ValidPath(name) {
+		return "", fmt.Errorf("%q is not a path in the revision", name)
+	}
+	candidates := []string{name}
+	for _, c := range []string{AlternativeName, DefaultName} {
+		if c != name {
+			candidates = append(candidates, c)
+		}
+	}
+	for _, c := range candidates {
+		fi, err := fs.Stat(revision, c)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return "", err
+		case !fi.Mode().IsRegular():
+			return "", fmt.Errorf("%s is not a file", c)
+		default:
+			return c, nil
+		}
+	}
+	return "", &missingError{names: candidates, instead: instead(revision)}
+}
+
+// instead returns a file at the revision's root that was perhaps meant to be the AppSpec, or "".
+func instead(revision fs.FS) string {
+	entries, err := fs.ReadDir(revision, ".")
+	if err != nil {
+		return ""
+	}
+	for _, e := range entries {
+		base := strings.ToLower(strings.TrimSuffix(e.Name(), path.Ext(e.Name())))
+		switch strings.NewReplacer("-", "", "_", "").Replace(base) {
+		case "appspec":
+			return e.Name()
+		}
+	}
+	return ""
+}
+
+// missingError says that a revision has no AppSpec. It is an fs.ErrNotExist.
+type missingError struct {
+	names   []string
+	instead string
+}
+
+func (e *missingError) Error() string {
+	s := "the revision has no " + strings.Join(e.names, " and no ") + " at its root"
+	if e.instead != "" {
+		return s + fmt.Sprintf("; it has %s: rename it", e.instead)
+	}
+	return s + "; check that the bundle was built in the directory that holds it"
+}
+
+func (e *missingError) Unwrap() error { return fs.ErrNotExist }
