@@ -118,6 +118,8 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Rules: hooks.EnvironmentRules{
 			StripLoader: x.config.StripLoaderEnvInHooks, AllowlistOnly: x.config.RestrictHookEnvToAllowlist,
 		},
+		NoPowerShellProfile: x.config.DisablePowerShellProfileInHooks,
+
 		Dir:        runDir,
 		ScriptsLog: deployment.ScriptsLog(),
 		LogMode:    x.store.FileMode(),

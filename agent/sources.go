@@ -21,6 +21,7 @@ type BundleSources struct {
 	Transport http.RoundTripper
 	UserAgent string
 	Log       *zap.Logger
+	WireLog   *zap.Logger // log_aws_wire; nil means none
 }
 
 // Source implements Sources.
@@ -35,7 +36,7 @@ func (b *BundleSources) Source(spec *command.Specification) (revision.Source, re
 		}
 		s, err := revision.NewS3(revision.S3Options{
 			Region: id.Region, Domain: id.Domain, FIPS: b.Config.UseFIPSMode, EndpointOverride: b.Config.S3EndpointOverride,
-			Credentials: id.Credentials, Transport: b.Transport, UserAgent: b.UserAgent, Log: b.Log,
+			Credentials: id.Credentials, Transport: b.Transport, UserAgent: b.UserAgent, Log: b.Log, WireLog: b.WireLog,
 		}, r.Bucket, r.Key, r.Version, r.ETag)
 		return s, format, err
 	case command.RevisionGitHub:

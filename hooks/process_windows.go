@@ -89,7 +89,11 @@ func startScript(job Job, path string) (*script, error) {
 		if err != nil {
 			return nil, err
 		}
-		argv = []string{ps, "-ExecutionPolicy", "Bypass", "-File", path}
+		argv = []string{ps}
+		if job.NoPowerShellProfile {
+			argv = append(argv, "-NoProfile")
+		}
+		argv = append(argv, "-ExecutionPolicy", "Bypass", "-File", path)
 	}
 	outR, outW, err := os.Pipe()
 	if err != nil {

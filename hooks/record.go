@@ -19,6 +19,8 @@ type Job struct {
 	Location   string `json:"location"`
 	RunAs      string `json:"run_as,omitempty"`
 	Sudo       bool   `json:"sudo,omitempty"`
+	// NoPowerShellProfile runs PowerShell scripts without profiles.
+	NoPowerShellProfile bool `json:"no_powershell_profile,omitempty"`
 	// Timeout is how long the script may take.
 	Timeout time.Duration `json:"timeout"`
 	// First is set for the first script of the event, before which the event is logged.

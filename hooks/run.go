@@ -21,6 +21,8 @@ type Run struct {
 	Scripts    []appspec.Script
 	Deployment Deployment
 	Rules      EnvironmentRules
+	// NoPowerShellProfile runs PowerShell scripts without profiles (disable_powershell_profile_in_hooks; Windows).
+	NoPowerShellProfile bool
 	// Dir is where the records of this run are kept. A run whose records are there already is taken up where it stands:
 	// ended scripts do not run again, a running one is waited for. The caller removes it when the result is safe.
 	Dir string
@@ -88,6 +90,7 @@ func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*R
 			Event: r.Event, Deployment: r.Deployment.ID, Archive: r.Archive, Location: script.Location, RunAs: script.RunAs,
 			Sudo: script.Sudo, Timeout: script.Timeout, First: number == 0, ScriptsLog: r.ScriptsLog,
 			DeploymentsLog: r.DeploymentsLog, LogMode: r.LogMode, Live: r.Live != nil,
+			NoPowerShellProfile: r.NoPowerShellProfile,
 		}
 		env := Environment(os.Environ(), r.Event, r.Deployment, r.Rules)
 		if err := startJob(ctx, selfPath(), r.Dir, number, job, env, r.Live); err != nil {

@@ -20,7 +20,7 @@ type builder struct {
 	byPath   map[string]*fileStep
 	accounts accounts
 	granted  map[string][]*grant // by path
-	expanded int // entries found through links to directories
+	expanded int                 // entries found through links to directories
 }
 
 func newBuilder(ctx context.Context, r Request, o options, root string, left *remains) *builder {

@@ -83,10 +83,11 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	resolver := identity.New(identity.Options{Config: c, Log: log})
+	resolve := sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) }) // only S3 needs it
 	d.Config, d.Log = c, log
 	d.Sources = &agent.BundleSources{
 		Config: c, Transport: transport, UserAgent: userAgent(), Log: log,
-		Identity: sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) }),
+		Identity: func(context.Context) (*identity.Identity, error) { return resolve() },
 	}
 	d.Out, d.Console = cmd.OutOrStdout(), os.Stderr
 	return d.Run(ctx)

@@ -39,6 +39,18 @@ func newLocalLog(c *config.Config) (log *zap.Logger, closeLog func(), err error)
 	return log, func() { log.Sync(); file.Close() }, nil
 }
 
+// newWireLog is the log of requests for bundles (log_aws_wire), nil if it is not wanted. Its name is the official agent 2.x's.
+func newWireLog(c *config.Config) (*zap.Logger, error) {
+	if !c.LogAWSWire {
+		return nil, nil
+	}
+	file, err := openLog(c, c.ProgramName+".aws_wire.log")
+	if err != nil {
+		return nil, err
+	}
+	return zap.New(zapcore.NewCore(encoder(c, false), zapcore.AddSync(file), zapcore.DebugLevel)), nil
+}
+
 // openLog opens a log that is cut at 64 MiB and kept for seven days, like the official agents'.
 func openLog(c *config.Config, name string) (*timberjack.Logger, error) {
 	dirMode, mode := fs.FileMode(0o755), fs.FileMode(0o644)

@@ -100,9 +100,13 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	wire, err := newWireLog(c)
+	if err != nil {
+		return err
+	}
 	sources := &agent.BundleSources{
 		Config: c, Identity: func(context.Context) (*identity.Identity, error) { return id, nil },
-		Transport: transport, UserAgent: userAgent(), Log: log,
+		Transport: transport, UserAgent: userAgent(), Log: log, WireLog: wire,
 	}
 	a, err := agent.New(agent.Options{
 		Config: c, HostIdentifier: id.HostIdentifier, Service: client, Throttled: gate.Throttled, Verifier: verifier, Sources: sources, Log: log,

@@ -1,0 +1,111 @@
+// Package identity finds out who this host is to the service: its region, its identifier and its credentials, from instance metadata
+// or from the on-premises file.
+package identity
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/config"
+)
+
+// Identity is who this host is to the service.
+type Identity struct {
+	Region string
+	// HostIdentifier is the ARN of the instance, or of the user or session of an on-premises host.
+	HostIdentifier string
+	// Partition is for example "aws", Domain what its endpoints end with, for example "amazonaws.com".
+	Partition, Domain string
+	OnPremises        bool
+	// Source says for people where all this comes from.
+	Source string
+	// Credentials may be asked from any goroutine. They refresh themselves; its method Invalidate makes them do it at once.
+	Credentials aws.CredentialsProvider
+}
+
+// Options are what a Resolver needs.
+type Options struct {
+	Config *config.Config
+	Log    *zap.Logger
+}
+
+// Resolver finds out who this host is.
+type Resolver struct {
+	config *config.Config
+	log    *zap.Logger
+	pause  func(context.Context, time.Duration) error
+}
+
+// New returns a Resolver.
+func New(o Options) *Resolver {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return &Resolver{config: o.Config, log: o.Log, pause: sleep}
+}
+
+// The pauses between attempts of Wait.
+const (
+	firstPause = time.Second
+	maxPause   = 10 * time.Second
+)
+
+// Wait returns as soon as Resolve succeeds, as after a boot when network, identity and role are not there yet. Each new reason for
+// waiting is logged once. The error is ctx's.
+func (r *Resolver) Wait(ctx context.Context) (*Identity, error) {
+	told, pause := "", firstPause
+	for {
+		id, err := r.Resolve(ctx)
+		if err == nil {
+			return id, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err.Error() != told {
+			told = err.Error()
+			r.log.Warn("waiting to learn who this host is", zap.Error(err))
+		}
+		if err := r.pause(ctx, pause/2+rand.N(pause/2)); err != nil {
+			return nil, err
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// Resolve finds out who this host is and checks that it has credentials. The on-premises file comes first; where there is none the host is
+// an EC2 instance. A file that is there and cannot be used is an error, never a reason to be somebody else.
+func (r *Resolver) Resolve(ctx context.Context) (*Identity, error) {
+	data, err := os.ReadFile(r.config.OnPremisesConfigFile)
+	switch {
+	case err == nil:
+		f, err := parseOnPremises(r.config.OnPremisesConfigFile, data)
+		if err != nil {
+			return nil, err
+		}
+		if !f.empty() {
+			return f.identity(ctx)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, &os.PathError{Op: "cannot read the on-premises file", Path: r.config.OnPremisesConfigFile, Err: errors.Unwrap(err)}
+	}
+	return r.instance(ctx)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
