@@ -40,20 +40,20 @@ func (b *builder) compileACL(e *appspec.Permission, g *grant) error {
 		return nil
 	}
 	for _, x := range e.ACL.Entries {
-		entry := aclEntry{id: unnamed, perm: permBits(x)}
+		entry := aclEntry{id: unnamed, perm: uint16(x.Perm)}
 		id, err := noID, error(nil)
 		switch {
-		case isType(x, "user") && x.Name == "":
+		case x.Who == appspec.User && x.Name == "":
 			entry.tag = tagOwner
-		case isType(x, "user"):
+		case x.Who == appspec.User:
 			entry.tag = tagUser
 			id, err = b.account(e, "user", x.Name, b.accounts.user)
-		case isType(x, "group") && x.Name == "":
+		case x.Who == appspec.Group && x.Name == "":
 			entry.tag = tagOwnerGroup
-		case isType(x, "group"):
+		case x.Who == appspec.Group:
 			entry.tag = tagGroup
 			id, err = b.account(e, "group", x.Name, b.accounts.group)
-		case isType(x, "mask"):
+		case x.Who == appspec.Mask:
 			entry.tag = tagMask
 		default:
 			entry.tag = tagOther

@@ -34,17 +34,8 @@ func (f *fileStep) settled() bool {
 	if f.was.size != f.info.size || !f.was.mtime.Equal(f.info.mtime) || f.was.links != 1 {
 		return false
 	}
-	uid, gid, mode := f.info.uid, f.info.gid, f.info.mode
-	for _, g := range f.grants {
-		if g.entry.ACL != nil {
-			return false
-		}
-		uid, gid, mode = g.owner(uid, gid, mode)
-		if g.entry.Mode != nil {
-			mode = uint32(g.entry.Mode.Perm())
-		}
-	}
-	return f.was.mode == mode && sameOwner(f.was, uid, gid)
+	a := f.attributes()
+	return a.access == nil && a.inherited == nil && f.was.mode == a.mode && sameOwner(f.was, a.uid, a.gid)
 }
 
 // owner is what a file's owner, group and mode are after the grant's change of owner. Linux takes the set-id bits away then, from the group's only

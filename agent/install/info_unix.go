@@ -3,7 +3,10 @@
 package install
 
 import (
+	"fmt"
 	"io/fs"
+	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -49,4 +52,23 @@ func freeSpace(dir string, root bool) (bytes, files int64, ok bool) {
 		return int64(free), files, true
 	}
 	return 0, 0, false
+}
+
+// mayGive says why this process may not make files belong to this user and group, or nothing. Only root may give files away; others may
+// choose among their own groups.
+func mayGive(uid, gid int) string {
+	me := os.Geteuid()
+	switch {
+	case me == 0:
+		return ""
+	case uid != noID && uid != me:
+		return fmt.Sprintf("only root may give files away, and the agent runs as the user with the id %d", me)
+	case gid == noID || gid == os.Getegid():
+		return ""
+	}
+	groups, err := os.Getgroups()
+	if err != nil || !slices.Contains(groups, gid) {
+		return fmt.Sprintf("the agent runs as the user with the id %d, who is not in the group", me)
+	}
+	return ""
 }

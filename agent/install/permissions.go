@@ -112,7 +112,7 @@ func (b *builder) grant(e *appspec.Permission) (*grant, error) {
 	if why := mayGive(g.uid, g.gid); why != "" {
 		b.problem(e.Line, e.Object, "run the agent as root or leave out owner and group", "cannot change the owner of what %s matches: %s", show(e.Object), why)
 	}
-	if h.RejectSetID && e.Mode != nil && uint32(e.Mode.Perm())&setID != 0 {
+	if h.RejectSetID && e.Mode != nil && e.Mode.Perm()&setID != 0 {
 		b.problem(e.Line, e.Object, "refused because of reject_unsafe_permissions_in_bundle", "the permissions of %s set the set-user-id or set-group-id mode %s",
 			show(e.Object), e.Mode.Text())
 	}

@@ -14,6 +14,7 @@ type remnant struct {
 	dir, name string // the same place without links on the way
 	info      info
 	reused    bool // the new revision has something at the same place
+	temporary bool // an Install that was cut off left it, with whatever is in it
 }
 
 func (r *remnant) place() string { return filepath.Join(r.dir, r.name) }
@@ -67,7 +68,8 @@ func (v *view) remove(path string, redirected map[string]bool) error {
 		return err
 	}
 	r.info = infoOf(fi)
-	if r.info.kind == directory {
+	r.temporary = tempName.MatchString(r.name)
+	if r.info.kind == directory && !r.temporary {
 		empty, err := v.empties(r)
 		if err != nil || !empty {
 			return err

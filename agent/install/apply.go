@@ -1,0 +1,411 @@
+package install
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"codedeploy-agent/agent/durable"
+)
+
+// Progress is how far an Apply is.
+type Progress struct {
+	Files, AllFiles int
+	Bytes, AllBytes int64
+}
+
+// errChanged says that the host or the revision is not any more as it was when the plan was made.
+var errChanged = errors.New("it was changed while the revision was being installed")
+
+// Apply carries out the plan. All new files are written first, beside where they go; then they are put in place, each in one step; then
+// what the previous revision had besides is removed. If something fails before that, or ctx is cancelled, everything is put back and
+// the error says what failed. report, which may be nil, is called after each file.
+//
+// While it runs, the clean-up list names everything of the old and of the new revision, so that whatever an interruption leaves is removed
+// by the next Install.
+func (p *Plan) Apply(ctx context.Context, report func(Progress)) error {
+	if p.applied {
+		return errors.New("cannot apply a plan twice")
+	}
+	p.applied = true
+	a := &application{plan: p, ctx: ctx, report: report, staged: map[string]string{}}
+	defer a.from.close()
+	defer a.to.close()
+	mark := make([]byte, 4)
+	rand.Read(mark) // never fails
+	a.mark = tempPrefix + hex.EncodeToString(mark) + "-"
+	if err := a.run(); err != nil {
+		return a.rollBack(err)
+	}
+	a.finish()
+	return nil
+}
+
+// tempPrefix begins every temporary name: hidden, so that no program takes the file for one of its own.
+const tempPrefix = ".codedeploy-"
+
+// tempName is the form of temporary names.
+var tempName = regexp.MustCompile(`^\.codedeploy-[0-9a-f]{8}-[0-9]+(-old)?$`)
+
+// application is the carrying out of a plan.
+type application struct {
+	plan     *Plan
+	ctx      context.Context
+	report   func(Progress)
+	progress Progress
+	mark     string // what temporary names begin with
+	from, to handles
+	copier   copier
+	// staged says where a new directory is until it is put in place: its own place to the temporary one, for the outermost ones.
+	staged map[string]string
+	moves  []*move
+	undo   []undo   // what to do if something fails, last first
+	old    []*move  // moves whose temporary name holds what stood at the place
+	named  bool     // there is a list of odd names
+	failed []string // paths of the previous revision that could not be removed
+}
+
+// move is something new that is put at a place where perhaps something stands.
+type move struct {
+	dir, temp, name string // both names are in dir
+	path            string
+	was             info // what must stand there
+	done            bool
+}
+
+// undo takes back one change.
+type undo struct {
+	path string
+	do   func() error
+}
+
+func (a *application) onFailure(path string, do func() error) {
+	a.undo = append(a.undo, undo{path, do})
+}
+
+// step is asked before each change.
+func (a *application) step(what, path string) error {
+	if err := a.ctx.Err(); err != nil {
+		return fmt.Errorf("cannot %s %s: %w", what, show(path), err)
+	}
+	if f := a.plan.options.fault; f != nil {
+		if err := f(what, path); err != nil {
+			return fmt.Errorf("cannot %s %s: %w", what, show(path), err)
+		}
+	}
+	return nil
+}
+
+func (a *application) run() error {
+	p := a.plan
+	text, err := p.instructions()
+	if err != nil {
+		return err
+	}
+	if err := a.step("write", p.request.InstructionsFile); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(p.request.InstructionsFile, text, p.request.stateMode()); err != nil {
+		return err
+	}
+	a.prepare()
+	if err := a.writeTransition(); err != nil {
+		return err
+	}
+	for _, stage := range []func() error{a.stage, a.sync, a.putInPlace, a.changeKept, a.changeOutside, a.setContexts, a.sync, a.writeLists} {
+		if err := stage(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare decides which steps are made under temporary names and counts what there is to do.
+func (a *application) prepare() {
+	number := 0
+	temp := func(dir, name, path string, was info) *move {
+		number++
+		m := &move{dir: dir, temp: a.mark + strconv.Itoa(number), name: name, path: path, was: was}
+		a.moves = append(a.moves, m)
+		return m
+	}
+	for _, s := range a.plan.steps {
+		switch {
+		case s.dir != nil && !s.dir.kept():
+			if _, inside := a.stagedDir(s.dir.dir); inside {
+				continue
+			}
+			was := info{}
+			if s.dir.was != nil {
+				was = s.dir.was.info
+			}
+			m := temp(s.dir.dir, s.dir.name, s.dir.path, was)
+			a.staged[filepath.Join(s.dir.dir, s.dir.name)] = filepath.Join(m.dir, m.temp)
+		case s.file != nil && !s.file.unchanged:
+			a.progress.AllFiles++
+			a.progress.AllBytes += s.file.info.size
+			if _, inside := a.stagedDir(s.file.dir); !inside {
+				temp(s.file.dir, s.file.name, s.file.path, s.file.was)
+			}
+		}
+	}
+}
+
+// stagedDir returns where a directory is before things are put in place, and whether that is under a temporary name.
+func (a *application) stagedDir(dir string) (string, bool) {
+	for at := dir; ; at = filepath.Dir(at) {
+		if temp, ok := a.staged[at]; ok {
+			return temp + strings.TrimPrefix(dir, at), true
+		}
+		if at == filepath.Dir(at) {
+			return dir, false
+		}
+	}
+}
+
+// stage makes all new directories and files. Nothing that anybody uses is changed.
+func (a *application) stage() error {
+	next := 0 // moves are in the order of the steps
+	for _, s := range a.plan.steps {
+		dir, name, path := "", "", ""
+		switch {
+		case s.dir != nil && !s.dir.kept():
+			dir, name, path = s.dir.dir, s.dir.name, s.dir.path
+		case s.file != nil && !s.file.unchanged:
+			dir, name, path = s.file.dir, s.file.name, s.file.path
+		default:
+			continue
+		}
+		if real, inside := a.stagedDir(dir); inside {
+			dir = real
+		} else {
+			name = a.moves[next].temp
+			next++
+		}
+		if err := a.make(s, dir, name, path); err != nil {
+			return err
+		}
+	}
+	// Modes of directories come last and inside first: one may forbid to write into it.
+	for i := len(a.plan.steps) - 1; i >= 0; i-- {
+		d := a.plan.steps[i].dir
+		if d == nil || d.kept() || len(d.grants) == 0 {
+			continue
+		}
+		place, _ := a.stagedDir(filepath.Join(d.dir, d.name))
+		if err := a.step("set the permissions of", d.path); err != nil {
+			return err
+		}
+		if err := a.change(filepath.Dir(place), filepath.Base(place), info{}, d.grants); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// make makes one directory, file or link.
+func (a *application) make(s step, dir, name, path string) error {
+	what := "make the directory"
+	if s.file != nil {
+		what = "write"
+	}
+	if err := a.step(what, path); err != nil {
+		return err
+	}
+	to, err := a.to.in(dir)
+	if err != nil {
+		return err
+	}
+	if s.dir != nil {
+		if err := to.mkdir(name); err != nil {
+			return err
+		}
+		if strings.HasPrefix(name, a.mark) {
+			a.onFailure(path, func() error { return a.removeTree(dir, name) })
+		}
+		return nil
+	}
+	f := s.file
+	if strings.HasPrefix(name, a.mark) {
+		a.onFailure(path, func() error { return a.removeFile(dir, name) })
+	}
+	if f.info.kind == link {
+		if err := to.symlink(f.text, name); err != nil {
+			return err
+		}
+		to.dress(name, f.attributes(), f.info)
+	} else {
+		from, err := a.from.in(f.from)
+		if err != nil {
+			return err
+		}
+		if err := a.copier.copy(from, f.base, f.info, to, name, f.attributes()); err != nil {
+			return fmt.Errorf("cannot install %s: %w", show(path), err)
+		}
+	}
+	a.progress.Files++
+	a.progress.Bytes += f.info.size
+	if a.report != nil {
+		a.report(a.progress)
+	}
+	return nil
+}
+
+// change gives something the owner, mode and lists that the grants say.
+func (a *application) change(dir, name string, expect info, grants []*grant) error {
+	h, err := a.to.in(dir)
+	if err != nil {
+		return err
+	}
+	o, err := h.openPlace(name, expect)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	return o.set(granted(o.info, grants))
+}
+
+// putInPlace gives everything new its name. What stood there gets the temporary name and is removed at the very end.
+func (a *application) putInPlace() error {
+	for _, m := range a.moves {
+		if err := a.step("put in place", m.path); err != nil {
+			return err
+		}
+		h, err := a.to.in(m.dir)
+		if err != nil {
+			return err
+		}
+		stands, err := h.look(m.name)
+		if err != nil {
+			return err
+		}
+		if m.was.kind == absent && stands.kind == absent {
+			if err := m.put(h); err != nil {
+				return err
+			}
+			a.to.forget(filepath.Join(m.dir, m.temp))
+			a.onFailure(m.path, func() error { return a.takeBack(m) })
+			continue
+		}
+		if m.was.kind == absent || !stands.same(m.was) {
+			return fmt.Errorf("cannot put %s in place: %w", show(m.path), errChanged)
+		}
+		if err := m.swap(h, a.plan.options.copyOnly); err != nil {
+			return err
+		}
+		a.to.forget(filepath.Join(m.dir, m.temp))
+		a.to.forget(filepath.Join(m.dir, m.name))
+		a.old = append(a.old, m)
+		a.onFailure(m.path, func() error { return a.swapBack(m) })
+	}
+	return nil
+}
+
+// put gives the new thing its name where nothing stands.
+func (m *move) put(h *handle) error {
+	err := h.place(m.temp, m.name)
+	if errors.Is(err, errNoSuchRename) {
+		err = h.rename(m.temp, m.name) // somebody would have had to make something there since look
+	}
+	return err
+}
+
+// swap exchanges the new thing and what stands at its place. Where the file system cannot do that in one step, a file is still
+// replaced in one step; something else is away for a moment.
+func (m *move) swap(h *handle, byHand bool) error {
+	err := errNoSuchRename
+	if !byHand {
+		err = h.exchange(m.temp, m.name)
+	}
+	if !errors.Is(err, errNoSuchRename) {
+		return err
+	}
+	aside := m.temp + "-old"
+	if m.was.kind == regular && h.link(m.name, aside) == nil {
+		if err := h.rename(m.temp, m.name); err != nil {
+			return errors.Join(err, h.unlink(aside))
+		}
+		return h.rename(aside, m.temp)
+	}
+	if err := h.rename(m.name, aside); err != nil {
+		return err
+	}
+	if err := h.rename(m.temp, m.name); err != nil {
+		return errors.Join(err, h.rename(aside, m.name))
+	}
+	return h.rename(aside, m.temp)
+}
+
+// takeBack gives the new thing its temporary name again.
+func (a *application) takeBack(m *move) error {
+	a.to.forget(filepath.Join(m.dir, m.name))
+	h, err := a.to.in(m.dir)
+	if err != nil {
+		return err
+	}
+	return h.rename(m.name, m.temp)
+}
+
+// swapBack puts what stood at the place back.
+func (a *application) swapBack(m *move) error {
+	a.to.forget(filepath.Join(m.dir, m.name))
+	h, err := a.to.in(m.dir)
+	if err != nil {
+		return err
+	}
+	back := *m
+	if back.was, err = h.look(m.name); err != nil {
+		return err
+	}
+	return back.swap(h, a.plan.options.copyOnly)
+}
+
+// sync makes what was done so far durable, before anything builds on it.
+func (a *application) sync() error {
+	if a.plan.options.skipSync {
+		return nil
+	}
+	devices := map[uint64]bool{}
+	for _, m := range a.moves {
+		h, err := a.to.in(m.dir)
+		if err != nil {
+			return err
+		}
+		i, err := h.look(".")
+		if err != nil {
+			return err
+		}
+		if devices[i.dev] {
+			continue
+		}
+		devices[i.dev] = true
+		if err := syncAll(m.dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rollBack takes back everything, last first, and returns the cause with what could not be taken back.
+func (a *application) rollBack(cause error) error {
+	var problems []string
+	for i := len(a.undo) - 1; i >= 0; i-- {
+		if err := a.undo[i].do(); err != nil {
+			problems = append(problems, fmt.Sprintf("%s: %v", show(a.undo[i].path), err))
+		}
+	}
+	if len(problems) == 0 {
+		return fmt.Errorf("cannot install the revision, everything was put back: %w", cause)
+	}
+	if len(problems) > maxListed {
+		problems = append(problems[:maxListed], fmt.Sprintf("and %d more", len(problems)-maxListed))
+	}
+	return fmt.Errorf("cannot install the revision: %w; %d changes could not be taken back, look at them by hand:\n  %s",
+		cause, len(problems), strings.Join(problems, "\n  "))
+}

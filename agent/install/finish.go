@@ -1,0 +1,251 @@
+package install
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/durable"
+)
+
+// finish removes what the previous revision had besides. The new revision is in place; what goes wrong here is only told.
+func (a *application) finish() {
+	p := a.plan
+	contexts := a.removeContexts()
+	for _, r := range p.view.remnants {
+		if r.reused {
+			continue
+		}
+		if err := a.removeRemnant(r); err != nil {
+			a.failed = append(a.failed, r.path)
+			p.log.Warn("cannot remove a file of the previous revision; the next install will try again", zap.String("path", r.path), zap.Error(err))
+		}
+	}
+	for _, m := range a.old {
+		if err := a.removeTree(m.dir, m.temp); err != nil {
+			left := filepath.Join(m.dir, m.temp)
+			a.failed = append(a.failed, left)
+			p.log.Warn("cannot remove what stood at the place of a new file; the next install will try again", zap.String("path", left), zap.Error(err))
+		}
+	}
+	if a.leftovers() || contexts {
+		l := a.final()
+		for _, path := range a.failed {
+			l.add(path)
+		}
+		if err := a.write(l); err != nil {
+			p.log.Warn("cannot shorten the clean-up list; it still names files that are gone", zap.Error(err))
+		}
+	}
+}
+
+// leftovers says whether the clean-up list named more than what is installed.
+func (a *application) leftovers() bool {
+	return len(a.old) > 0 || slices.ContainsFunc(a.plan.view.remnants, func(r *remnant) bool { return !r.reused })
+}
+
+// removeContexts removes the previous revision's SELinux rules that the new one does not have.
+func (a *application) removeContexts() (any bool) {
+	for _, path := range a.plan.left.contexts {
+		if slices.ContainsFunc(a.plan.grants, func(t target) bool { return t.grant.entry.Context != nil && t.place == path }) {
+			continue
+		}
+		any = true
+		if err := removeContext(a.ctx, path); err != nil { // official agents: a rule that is gone is no failure
+			a.plan.log.Warn("cannot remove an SELinux rule of the previous revision", zap.String("path", path), zap.Error(err))
+		}
+	}
+	return any
+}
+
+// removeRemnant removes a file, link or empty directory of the previous revision if it is still what it was.
+func (a *application) removeRemnant(r *remnant) error {
+	h, err := a.to.in(a.relocated(r.dir))
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	now, err := h.look(r.name)
+	switch {
+	case err != nil:
+		return err
+	case now.kind == absent:
+		return nil
+	case !now.same(r.info):
+		return errChanged
+	case r.temporary:
+		return a.removeTree(a.relocated(r.dir), r.name)
+	case now.kind != directory:
+		return h.unlink(r.name)
+	}
+	a.to.forget(filepath.Join(a.relocated(r.dir), r.name))
+	if err := h.rmdir(r.name); err != nil {
+		if names, e := h.names(r.name); e == nil && len(names) > 0 {
+			return nil // somebody else has put something there: it stays (official agents)
+		}
+		return err
+	}
+	return nil
+}
+
+// relocated is where a directory of the previous revision is now if a file has taken its place.
+func (a *application) relocated(dir string) string {
+	for _, m := range a.old {
+		if m.was.kind == directory && within(filepath.Join(m.dir, m.name), dir) {
+			return filepath.Join(m.dir, m.temp) + strings.TrimPrefix(dir, filepath.Join(m.dir, m.name))
+		}
+	}
+	return dir
+}
+
+// removeFile removes a file or link with a temporary name; that there is none is no error.
+func (a *application) removeFile(dir, name string) error {
+	h, err := a.to.in(dir)
+	if err != nil {
+		return err
+	}
+	if err := h.unlink(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// removeTree removes whatever has a temporary name. Nothing below it was there before, but for a directory of the previous revision, whose
+// content is gone by then.
+func (a *application) removeTree(dir, name string) error {
+	a.to.forget(filepath.Join(dir, name))
+	h, err := a.to.in(dir)
+	if err != nil {
+		return err
+	}
+	i, err := h.look(name)
+	switch {
+	case err != nil:
+		return err
+	case i.kind == absent:
+		return nil
+	case i.kind != directory:
+		return h.unlink(name)
+	}
+	names, err := h.names(name)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := a.removeTree(filepath.Join(dir, name), n); err != nil {
+			return err
+		}
+	}
+	a.to.forget(filepath.Join(dir, name))
+	if h, err = a.to.in(dir); err != nil {
+		return err
+	}
+	return h.rmdir(name)
+}
+
+// stateMode is the mode of the state files.
+func (r *Request) stateMode() fs.FileMode {
+	if r.Restricted {
+		return 0o600
+	}
+	return 0o644
+}
+
+// writeTransition writes the clean-up list that holds while the Install runs: the previous one, then what will be made. A file that stands
+// at its place and is not the previous revision's is not in it before it is replaced.
+func (a *application) writeTransition() error {
+	left := a.plan.left
+	var l lists
+	l.lines.Write(left.list.content)
+	if n := len(left.list.content); n > 0 && left.list.content[n-1] != '\n' {
+		l.lines.Truncate(strings.LastIndexByte(string(left.list.content), '\n') + 1) // a line that was cut short does not count
+	}
+	l.names.Write(left.names.content)
+	for _, s := range a.plan.steps {
+		if s.dir != nil {
+			l.add(s.dir.path)
+		} else if !s.file.foreign {
+			l.add(s.file.path)
+		}
+	}
+	for _, m := range a.moves {
+		l.add(filepath.Join(m.dir, m.temp))
+	}
+	a.onFailure(left.list.path, a.restoreLists)
+	if err := a.step("write", left.list.path); err != nil {
+		return err
+	}
+	return a.write(l)
+}
+
+// writeLists writes the list of what is installed and, after it, what is still to be removed.
+func (a *application) writeLists() error {
+	if err := a.step("write", a.plan.left.list.path); err != nil {
+		return err
+	}
+	l := a.final()
+	for _, r := range slices.Backward(a.plan.view.remnants) {
+		if !r.reused {
+			l.add(r.path)
+		}
+	}
+	for _, m := range a.old {
+		l.add(filepath.Join(m.dir, m.temp))
+	}
+	return a.write(l)
+}
+
+// final is the official list: everything the Install made, in the order of the instructions.
+func (a *application) final() lists {
+	var l lists
+	for _, s := range a.plan.steps {
+		if s.dir != nil {
+			l.add(s.dir.path)
+		} else {
+			l.add(s.file.path)
+		}
+	}
+	for _, t := range a.plan.grants {
+		if t.grant.entry.Context != nil {
+			l.addContext(t.place)
+		}
+	}
+	return l
+}
+
+func (a *application) write(l lists) error {
+	left, mode := a.plan.left, a.plan.request.stateMode()
+	if l.names.Len() > 0 {
+		if err := durable.WriteFile(left.names.path, l.names.Bytes(), mode); err != nil {
+			return err
+		}
+		a.named = true
+	} else if left.names.found || a.named {
+		if err := durable.Remove(left.names.path); err != nil {
+			return err
+		}
+	}
+	return durable.WriteFile(left.list.path, l.lines.Bytes(), mode)
+}
+
+// restoreLists puts the lists back as they were.
+func (a *application) restoreLists() error {
+	for _, s := range []stateFile{a.plan.left.names, a.plan.left.list} {
+		if !s.found {
+			if err := durable.Remove(s.path); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := durable.WriteFile(s.path, s.content, s.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package install
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// freshDirectory is the mode of a directory that an Install makes (official agents: umask 0022).
+const freshDirectory = 0o755
+
+// changeKept makes the previous revision's directories that are used again what new ones would be.
+func (a *application) changeKept() error {
+	for _, s := range a.plan.steps {
+		if s.dir == nil || !s.dir.kept() {
+			continue
+		}
+		d := s.dir
+		if err := a.step("set the permissions of", d.path); err != nil {
+			return err
+		}
+		if err := a.renew(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *application) renew(d *dirStep) error {
+	h, err := a.to.in(d.dir)
+	if err != nil {
+		return err
+	}
+	parent, err := h.look(".")
+	if err != nil {
+		return err
+	}
+	o, err := h.openPlace(d.name, d.was.info)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	fresh := info{kind: directory, uid: os.Geteuid(), gid: os.Getegid(), mode: freshDirectory}
+	if parent.mode&0o2000 != 0 { // what is made there gets its group
+		fresh.gid, fresh.mode = parent.gid, fresh.mode|0o2000
+	}
+	if o.info.uid == noID {
+		fresh.uid, fresh.gid = noID, noID
+	}
+	before, lists := o.info, o.lists()
+	bare := lists[aclAccess] == nil && lists[aclDefault] == nil
+	want := granted(fresh, d.grants)
+	if bare && want.access == nil && want.inherited == nil && before.mode == want.mode && sameOwner(before, want.uid, want.gid) {
+		return nil
+	}
+	a.onFailure(d.path, func() error { return a.restore(d.dir, d.name, before, lists) })
+	if !bare {
+		p, err := h.openPlace(".", info{})
+		if err != nil {
+			return err
+		}
+		inherits := p.lists()[aclDefault] != nil
+		p.close()
+		if !inherits {
+			if err := o.setLists(map[string][]byte{aclAccess: nil, aclDefault: nil}); err != nil {
+				return err
+			}
+		}
+	}
+	return o.set(want)
+}
+
+// changeOutside gives things of the host that a link of the revision leads to what the AppSpec's permissions say.
+func (a *application) changeOutside() error {
+	for _, x := range a.plan.outside {
+		path := filepath.Join(x.dir, x.name)
+		if err := a.step("set the permissions of", path); err != nil {
+			return err
+		}
+		h, err := a.to.in(x.dir)
+		if err != nil {
+			return err
+		}
+		o, err := h.openPlace(x.name, x.info)
+		if err != nil {
+			return err
+		}
+		before, lists := o.info, o.lists()
+		a.onFailure(path, func() error { return a.restore(x.dir, x.name, before, lists) })
+		err = o.set(granted(o.info, x.grants))
+		o.close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restore gives something its owner, mode and lists back.
+func (a *application) restore(dir, name string, before info, lists map[string][]byte) error {
+	h, err := a.to.in(dir)
+	if err != nil {
+		return err
+	}
+	o, err := h.openPlace(name, before)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	if err := o.setLists(lists); err != nil {
+		return err
+	}
+	o.info.mode = 1 << 31 // no mode, so that the mode is set
+	return o.set(attributes{uid: before.uid, gid: before.gid, asked: true, mode: before.mode})
+}
+
+// setContexts adds the SELinux rules and labels what they are for.
+func (a *application) setContexts() error {
+	for _, t := range a.plan.grants {
+		c := t.grant.entry.Context
+		if c == nil {
+			continue
+		}
+		if err := a.step("set the SELinux context of", t.place); err != nil {
+			return err
+		}
+		added, err := setContext(a.ctx, c, t.place)
+		if added {
+			a.onFailure(t.place, func() error { return removeContext(a.ctx, t.place) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
