@@ -326,8 +326,12 @@ func (m *move) swap(h *handle, byHand bool) error {
 	if !errors.Is(err, errNoSuchRename) {
 		return err
 	}
+	comes, err := h.look(m.temp)
+	if err != nil {
+		return err
+	}
 	aside := m.temp + "-old"
-	if m.was.kind == regular && h.link(m.name, aside) == nil {
+	if m.was.kind != directory && comes.kind != directory && h.link(m.name, aside) == nil {
 		if err := h.rename(m.temp, m.name); err != nil {
 			return errors.Join(err, h.unlink(aside))
 		}
