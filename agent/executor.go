@@ -127,6 +127,9 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Log:        x.log.With(logFields(event, spec)...).With(zap.String("revision", whose.ID)),
 	}
 	if x.config.EnableDeploymentsLog {
+		if err := x.store.MakeDeploymentLogs(); err != nil {
+			return err
+		}
 		run.DeploymentsLog = x.store.DeploymentsLog()
 	}
 	return run.Do(ctx)

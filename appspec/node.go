@@ -97,6 +97,9 @@ func kindName(n *yaml.Node) string {
 	case isNull(n):
 		return "nothing"
 	case n.Kind == yaml.MappingNode:
+		if len(n.Content) > 1 && n.Content[0].Kind == yaml.ScalarNode && n.Content[1].Kind == yaml.ScalarNode {
+			return "the mapping " + strconv.Quote(clip(n.Content[0].Value+": "+n.Content[1].Value))
+		}
 		return "a mapping"
 	case n.Kind == yaml.SequenceNode:
 		return "a list"

@@ -87,8 +87,9 @@ func run(job Job, out *output) (*Record, <-chan struct{}) {
 	if job.First {
 		out.line("", "LifecycleEvent - "+oneLine(job.Event))
 	}
-	path := filepath.Join(job.Archive, filepath.FromSlash(strings.TrimLeft(job.Location, "/")))
-	if !filepath.IsLocal(filepath.FromSlash(strings.TrimLeft(job.Location, "/"))) {
+	rel := filepath.FromSlash(strings.TrimLeft(job.Location, "/"))
+	path := job.Archive + string(filepath.Separator) + rel // not cleaned: the script sees it as its own name (official agents)
+	if !filepath.IsLocal(rel) {
 		return fail(CodeScriptMissing, "script %s is outside of the revision", job.Location)
 	}
 	info, err := os.Stat(path)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -61,7 +62,7 @@ func send[Out any](ctx context.Context, c *Client, operation string, in any, see
 	if err != nil {
 		return nil, fmt.Errorf("cannot call %s: %w", operation, err)
 	}
-	handler := middleware.DecorateHandler(smithyhttp.NewClientHandlerWithOptions(c.http), stack)
+	handler := middleware.DecorateHandler(smithyhttp.NewClientHandlerWithOptions(smithyhttp.ClientDoFunc(c.do)), stack)
 	result, _, err := handler.Handle(ctx, in)
 	if err != nil {
 		return nil, failure(ctx, operation, err)
@@ -71,6 +72,20 @@ func send[Out any](ctx context.Context, c *Client, operation string, in any, see
 		return nil, fmt.Errorf("cannot call %s: no answer was read", operation)
 	}
 	return out, nil
+}
+
+// do sends one attempt with a body of its own. smithy closes the body it made as soon as the head of the answer is there; net/http may then
+// still be looking whether the body has ended, takes what a closed one answers for a failure, and closes the connection under the
+// answer that is being read.
+func (c *Client) do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	own := r.WithContext(r.Context())
+	own.Body, own.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	own.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	return c.http.Do(own)
 }
 
 // failure makes an Error of whatever the stack returned.

@@ -127,13 +127,11 @@ func (d Deployment) HasArchive() bool {
 // ScriptsLog is the path of the log of the deployment's hooks.
 func (d Deployment) ScriptsLog() string { return filepath.Join(d.Dir, "logs", "scripts.log") }
 
-// MakeLogs creates the directories of the deployment's log and of the log of all deployments.
-func (d Deployment) MakeLogs() error {
-	if err := d.store.makeDirs(filepath.Dir(d.ScriptsLog())); err != nil {
-		return err
-	}
-	return d.store.makeDirs(filepath.Join(d.store.root, logsDir))
-}
+// MakeLogs creates the directory of the deployment's log.
+func (d Deployment) MakeLogs() error { return d.store.makeDirs(filepath.Dir(d.ScriptsLog())) }
+
+// MakeDeploymentLogs creates the directory of the log of all deployments.
+func (s *Store) MakeDeploymentLogs() error { return s.makeDirs(filepath.Join(s.root, logsDir)) }
 
 // MakeInstructions creates the directory of the pointers and lists.
 func (s *Store) MakeInstructions() error { return s.makeDirs(filepath.Join(s.root, instructionsDir)) }
