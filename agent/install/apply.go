@@ -76,7 +76,6 @@ type move struct {
 	dir, temp, name string // both names are in dir
 	path            string
 	was             info // what must stand there
-	done            bool
 }
 
 // undo takes back one change.

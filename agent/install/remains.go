@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 )
 
 // The clean-up list has a path in each line, made by the Install that wrote it, or "semanage", NUL and a path for an SELinux rule. It
@@ -181,6 +180,3 @@ func (l *lists) addContext(path string) {
 func fitsLine(path string) bool {
 	return !strings.Contains(path, "\n") && strings.TrimSpace(path) == path && !strings.ContainsRune(path, 0)
 }
-
-// readable says whether a path is text that a JSON file can hold.
-func readable(path string) bool { return utf8.ValidString(path) }

@@ -38,8 +38,8 @@ func TestBadConfiguration(t *testing.T) {
 		want         []string
 	}{
 		{"a wrong type", "root_dir: /tmp/x\n:max_revisions: many\n", []string{"bad.yml", "2", "max_revisions", "many"}},
-		{"out of range", ":max_revisions: 0\n", []string{"bad.yml", "1", "max_revisions"}},
-		{"several at once", ":max_revisions: 0\nverbose: perhaps\n", []string{"max_revisions", "verbose", "perhaps"}},
+		{"out of range", ":max_revisions: -1\n", []string{"bad.yml", "1", "max_revisions"}},
+		{"several at once", ":max_revisions: -1\nverbose: perhaps\n", []string{"max_revisions", "verbose", "perhaps"}},
 	}
 	for _, tt := range tests {
 		h.write("bad.yml", tt.config)

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -382,12 +381,4 @@ func (h *host) waitFor(path string) {
 		}
 	}
 	h.t.Fatalf("%s has not appeared\n%s", path, h.output)
-}
-
-func jsonOf(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(data)
 }
