@@ -84,7 +84,7 @@ func TestBadSpecifications(t *testing.T) {
 		envelope rehearsal.Envelope
 		want     string
 	}{
-		{"tampered", string(content), rehearsal.Tampered, "signature"},
+		{"tampered", string(content), rehearsal.Tampered, "changed after it was signed"},
 		{"a foreign signer", string(content), rehearsal.ForeignSigner, "signer"},
 		{"unsigned", string(content), rehearsal.PlainText, "TEXT/JSON"},
 		{"an unknown format", string(content), rehearsal.UnknownFormat, "format"},
@@ -134,7 +134,7 @@ func TestBadBundles(t *testing.T) {
 			if _, err := h.service.Put("bundles", key(s), rehearsal.Object{Data: data[:len(data)/2]}); err != nil {
 				t.Fatal(err)
 			}
-		}, "unexpected"},
+		}, "the bundle ends too early"},
 		{"no archive at all", func(s *rehearsal.SpecOptions) {
 			s.Revision.S3.ETag = ""
 			if _, err := h.service.Put("bundles", key(s), rehearsal.Object{Data: []byte("<html>hello</html>")}); err != nil {
@@ -181,7 +181,7 @@ func TestBadAppSpecs(t *testing.T) {
 		{"an unknown os", "version: 0.0\nos: beos\n", "BeforeInstall", 5, []string{"beos", "linux", "2"}},
 		{"a missing script", head + "hooks:\n  BeforeInstall:\n    - location: none.sh\n", "BeforeInstall", 1, []string{"none.sh"}},
 		{"a missing source", head + "files:\n  - source: a\n    destination: " + h.dest + "\n  - source: b\n    destination: " + h.dest + "\n",
-			"Install", 5, []string{"/a", "/b"}},
+			"Install", 5, []string{"the source a is not", "the source b is not"}},
 	}
 	for _, tt := range tests {
 		spec := h.spec([]file{{"appspec.yml", tt.appspec, 0o644}})
