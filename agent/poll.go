@@ -3,21 +3,36 @@ package agent
 import (
 	"context"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/command"
 )
 
-// poll asks for commands until stop ends and starts each on a goroutine of its own, which works under work.
+// pollGrace is how long a poll may still take when the agent is told to stop. A service that has just handed out a command may not give it to
+// anybody again, so the answer is waited for; a service that holds polls open for longer has to see that the caller is gone.
+const pollGrace = 5 * time.Second
+
+// poll asks for commands until stop ends and starts each on a goroutine of its own, which works under work. A command that arrives
+// with the last answer is executed like the others.
 func (a *Agent) poll(stop, work context.Context) {
+	polling, giveUp := context.WithCancel(work)
+	defer giveUp()
+	context.AfterFunc(stop, func() {
+		select {
+		case <-time.After(pollGrace):
+			giveUp()
+		case <-polling.Done():
+		}
+	})
 	for stop.Err() == nil {
 		select {
 		case a.slots <- struct{}{}: // no more commands are asked for than can be worked on
 		case <-stop.Done():
 			return
 		}
-		started := a.pollOnce(stop, work)
+		started := a.pollOnce(stop, polling, work)
 		if !started {
 			<-a.slots
 		}
@@ -26,8 +41,8 @@ func (a *Agent) poll(stop, work context.Context) {
 
 // pollOnce asks once and then waits as long as is due. It returns true if it has started a command, which then gives
 // its slot back itself.
-func (a *Agent) pollOnce(stop, work context.Context) (started bool) {
-	cmd, err := a.service.Poll(stop, a.host)
+func (a *Agent) pollOnce(stop, polling, work context.Context) (started bool) {
+	cmd, err := a.service.Poll(polling, a.host)
 	switch {
 	case stop.Err() != nil && cmd == nil:
 	case err != nil:

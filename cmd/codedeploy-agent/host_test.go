@@ -52,7 +52,7 @@ const group = "1f2e3d4c-0000-4000-8000-000000000001"
 
 // host is a host with the real agent, its own state and destination, and a command service of its own.
 type host struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string // everything of this host is below
 	dest     string // where bundles install to
 	notes    string // file that hooks write to
@@ -69,7 +69,7 @@ type host struct {
 }
 
 // newHost makes a host whose agent is not running yet. settings are lines of the agent's configuration.
-func newHost(t *testing.T, settings ...string) *host {
+func newHost(t testing.TB, settings ...string) *host {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "codedeploy-host-") // other users must reach it, which t.TempDir does not allow
 	if err != nil {
@@ -208,7 +208,7 @@ func (h *host) revision(label string, bodies map[string]string, extra ...file) [
 }
 
 // pack makes a tgz of files.
-func pack(t *testing.T, files []file) []byte {
+func pack(t testing.TB, files []file) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	z := gzip.NewWriter(&buf)
