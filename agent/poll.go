@@ -11,8 +11,9 @@ import (
 )
 
 // pollGrace is how long a poll may still take when the agent is told to stop. A service that has just handed out a command may not give it to
-// anybody again, so the answer is waited for; a service that holds polls open for longer has to see that the caller is gone.
-const pollGrace = 5 * time.Second
+// anybody again, so an answer that is on its way is waited for. A service that holds polls open, as CodeDeploy does for up to a minute, sees
+// that the caller is gone before it has a command to hand out.
+const pollGrace = time.Second
 
 // poll asks for commands until stop ends and starts each on a goroutine of its own, which works under work. A command that arrives
 // with the last answer is executed like the others.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"codedeploy-agent/agent/rehearsal"
@@ -102,10 +103,7 @@ func (s *stage) close() error {
 	if s.traffic != nil {
 		_, _ = s.traffic.Stop() // the story has taken the counts it wants
 	}
-	for _, i := range s.instances {
-		problems = append(problems, i.stop())
-	}
-	problems = append(problems, s.sweep())
+	problems = append(problems, s.stopInstances(), s.sweep())
 	if s.balancer != nil {
 		problems = append(problems, s.balancer.Close())
 	}
@@ -117,6 +115,17 @@ func (s *stage) close() error {
 	} else if err := os.RemoveAll(s.dir); err != nil {
 		problems = append(problems, fmt.Errorf("cannot remove the demo's directory: %w", err))
 	}
+	return errors.Join(problems...)
+}
+
+// stopInstances stops all instances at the same time.
+func (s *stage) stopInstances() error {
+	problems := make([]error, len(s.instances))
+	var all sync.WaitGroup
+	for n, i := range s.instances {
+		all.Go(func() { problems[n] = i.stop() })
+	}
+	all.Wait()
 	return errors.Join(problems...)
 }
 
