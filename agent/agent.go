@@ -6,7 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +18,7 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/install"
 	"codedeploy-agent/agent/journal"
 	"codedeploy-agent/agent/store"
 	"codedeploy-agent/hooks"
@@ -127,6 +132,7 @@ func (a *Agent) Run(stop, abandon context.Context) error {
 // deployments that an official agent was interrupted in.
 func (a *Agent) takeUp(ctx context.Context) {
 	entries, problems := a.journal.Pending()
+	slices.SortStableFunc(entries, func(a, b *journal.Entry) int { return endedAt(a).Compare(endedAt(b)) })
 	for _, p := range problems {
 		a.log.Error("journal", zap.Error(p))
 	}
@@ -145,6 +151,7 @@ func (a *Agent) takeUp(ctx context.Context) {
 			a.resume(ctx, e)
 		})
 	}
+	a.recoverInstalls(ctx)
 	tracked, err := a.store.Tracked(time.Now())
 	if err != nil {
 		a.log.Warn("cannot look for interrupted deployments", zap.Error(err))
@@ -157,6 +164,39 @@ func (a *Agent) takeUp(ctx context.Context) {
 		a.finish(&journal.Entry{CommandID: t.HostCommand, DeploymentID: t.Deployment, Began: time.Now()}, "", &hooks.Failure{
 			Code: hooks.CodeAfterRestart, Message: "the agent was restarted while this lifecycle event was in progress; it is not known how far it got"})
 	}
+}
+
+// recoverInstalls takes back the installs that were cut off, also those of local deployments, so that no host stays half-way until somebody
+// deploys to it again.
+func (a *Agent) recoverInstalls(ctx context.Context) {
+	dir := installRecords(a.config.StateDir)
+	records, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		a.log.Warn("cannot look for interrupted installs", zap.Error(err))
+	}
+	for _, r := range records {
+		if strings.HasPrefix(r.Name(), ".") {
+			continue // the temporary name of a record
+		}
+		a.commands.Go(func() {
+			unlock, err := a.groups.Lock(ctx, r.Name())
+			if err == nil {
+				defer unlock()
+				err = install.Recover(ctx, filepath.Join(dir, r.Name()), a.log.With(zap.String("group", r.Name())))
+			}
+			if err != nil {
+				a.log.Error("an interrupted install stays as it is until the next one", zap.Error(err))
+			}
+		})
+	}
+}
+
+// endedAt is when a command ended, the zero time if it has not.
+func endedAt(e *journal.Entry) time.Time {
+	if e.Result == nil {
+		return time.Time{}
+	}
+	return e.Result.Ended
 }
 
 // claim marks the command as being worked on; it returns false if it already was.

@@ -16,13 +16,14 @@ import (
 
 // download fetches the revision's bundle and unpacks it, makes it the group's most recent one, and only then removes old
 // revisions. On failure no archive of this deployment is left.
-func (x *Executor) download(ctx context.Context, spec *command.Specification, d store.Deployment) (note string, err error) {
+func (x *Executor) download(ctx context.Context, spec *command.Specification, d store.Deployment, e Execution) (note string, err error) {
 	log := x.log.With(logFields("DownloadBundle", spec)...)
 	began := time.Now()
-	how, err := x.fetch(ctx, spec, d, log)
+	how, err := x.fetch(ctx, spec, d, log, e)
 	if err != nil {
 		return "", err
 	}
+	e.note("revision unpacked")
 	if err := x.store.MakeInstructions(); err != nil {
 		return "", err
 	}
@@ -44,7 +45,7 @@ func (x *Executor) download(ctx context.Context, spec *command.Specification, d 
 }
 
 // fetch brings the unpacked revision to the deployment's archive: "downloaded" or "archive-reuse".
-func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d store.Deployment, log *zap.Logger) (how string, err error) {
+func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d store.Deployment, log *zap.Logger, e Execution) (how string, err error) {
 	if spec.ReuseArchiveFrom != "" && x.config.EnableArchiveReuse {
 		err := x.reuse(ctx, spec, d)
 		if err == nil {
@@ -60,10 +61,12 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 		return "", err
 	}
 	log.Info("downloading", zap.Stringer("from", source))
+	e.note("download begun: %s", source)
 	fetched, err := revision.Download(ctx, source, d.Bundle(), nil)
 	if err != nil {
 		return "", err
 	}
+	e.note("bundle downloaded: %d bytes", fetched.Bytes)
 	log.Info("bundle downloaded", zap.Int64("bytes", fetched.Bytes), zap.String("etag", fetched.ETag))
 	return "downloaded", revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions())
 }

@@ -72,26 +72,40 @@ func (x *Executor) Noop(name string, spec *command.Specification) (bool, error) 
 	return len(scripts) == 0, err
 }
 
-// Execute executes one command and returns a note for the service about its success. runDir is where the command keeps
-// what a later agent needs to take it up again. A script that failed is a *hooks.Failure.
-func (x *Executor) Execute(ctx context.Context, name string, spec *command.Specification, runDir string) (note string, err error) {
+// Execution is where one execution of a command leaves its traces.
+type Execution struct {
+	// Dir is where the command keeps what a later agent needs to take it up again.
+	Dir string
+	// Note is told what has been begun or has ended; nil means that nobody wants to know.
+	Note func(step string)
+}
+
+func (e Execution) note(format string, args ...any) {
+	if e.Note != nil {
+		e.Note(fmt.Sprintf(format, args...))
+	}
+}
+
+// Execute executes one command and returns a note for the service about its success. A script that failed is a *hooks.Failure. A command
+// that was cut off by the end of an agent can be executed again with the same Execution.Dir.
+func (x *Executor) Execute(ctx context.Context, name string, spec *command.Specification, e Execution) (note string, err error) {
 	deployment := x.store.Deployment(spec.GroupID, spec.DeploymentID)
 	switch {
 	case name == hooks.DownloadBundle:
 		if err := deployment.Create(); err != nil {
 			return "", err
 		}
-		return x.download(ctx, spec, deployment)
+		return x.download(ctx, spec, deployment, e)
 	case name == hooks.Install:
 		if err := deployment.Create(); err != nil {
 			return "", err
 		}
-		return "", x.install(ctx, spec, deployment)
+		return "", x.install(ctx, spec, deployment, e)
 	case x.event(name):
 		if err := deployment.Create(); err != nil {
 			return "", err
 		}
-		return "", x.runEvent(ctx, name, spec, deployment, runDir)
+		return "", x.runEvent(ctx, name, spec, deployment, e)
 	default:
 		return "", fmt.Errorf("cannot execute command %q: unsupported command type; this agent knows %s", name,
 			strings.Join(hooks.Commands(), ", "))
@@ -99,7 +113,7 @@ func (x *Executor) Execute(ctx context.Context, name string, spec *command.Speci
 }
 
 // runEvent runs the scripts of a lifecycle event.
-func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Specification, deployment store.Deployment, runDir string) error {
+func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Specification, deployment store.Deployment, e Execution) error {
 	whose, scripts, err := x.scripts(event, spec)
 	if err != nil || len(scripts) == 0 {
 		return err
@@ -120,7 +134,8 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		},
 		NoPowerShellProfile: x.config.DisablePowerShellProfileInHooks,
 
-		Dir:        runDir,
+		Dir:        e.Dir,
+		Note:       e.Note,
 		ScriptsLog: deployment.ScriptsLog(),
 		LogMode:    x.store.FileMode(),
 		Live:       x.live,

@@ -12,6 +12,7 @@ import (
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/journal"
 	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // handle takes a command from its specification to its result. Whatever fails on the way is the command's result: the
@@ -27,6 +28,10 @@ func (a *Agent) handle(ctx context.Context, cmd *command.HostCommand) {
 		return
 	}
 	entry.Specification, entry.DeploymentID = content, spec.DeploymentID
+	if err := faultpoint.At("specification received"); err != nil {
+		a.finish(entry, "", err)
+		return
+	}
 	unlock, err := a.groups.Lock(ctx, spec.GroupID)
 	if ctx.Err() != nil {
 		return
@@ -36,7 +41,17 @@ func (a *Agent) handle(ctx context.Context, cmd *command.HostCommand) {
 		return
 	}
 	defer unlock()
-	if proceed := a.acknowledge(ctx, cmd, spec, entry); proceed {
+	noop, err := a.executor.Noop(cmd.Name, spec)
+	if err != nil {
+		a.finish(entry, "", err)
+		return
+	}
+	// Once acknowledged, the service does not send the command again: it has to be on disk before.
+	if err := a.journal.Begin(entry); err != nil {
+		a.finish(entry, "", err)
+		return
+	}
+	if a.acknowledge(ctx, cmd, spec, entry, noop) {
 		a.execute(ctx, spec, entry)
 	}
 }
@@ -69,17 +84,7 @@ func (a *Agent) specification(ctx context.Context, cmd *command.HostCommand) (*c
 
 // acknowledge tells the service that the command was received and whether it has anything to do. It returns whether the
 // command is to be executed.
-func (a *Agent) acknowledge(ctx context.Context, cmd *command.HostCommand, spec *command.Specification, entry *journal.Entry) bool {
-	noop, err := a.executor.Noop(cmd.Name, spec)
-	if err != nil {
-		a.finish(entry, "", err)
-		return false
-	}
-	// Once acknowledged, the service does not send the command again: it has to be on disk before.
-	if err := a.journal.Save(entry); err != nil {
-		a.finish(entry, "", err)
-		return false
-	}
+func (a *Agent) acknowledge(ctx context.Context, cmd *command.HostCommand, spec *command.Specification, entry *journal.Entry, noop bool) bool {
 	status, err := a.service.Acknowledge(ctx, cmd.ID, noop)
 	switch {
 	case ctx.Err() != nil:
@@ -87,16 +92,35 @@ func (a *Agent) acknowledge(ctx context.Context, cmd *command.HostCommand, spec 
 	case err != nil:
 		a.finish(entry, "", fmt.Errorf("cannot acknowledge the command: %s", command.Describe(err)))
 		return false
-	case status == command.StatusSucceeded || status == command.StatusFailed:
+	case closed(status):
 		a.log.Info("the service has already closed the command", append(logFields(cmd.Name, spec), zap.String("status", status))...)
 		if status == command.StatusFailed && noop && a.stillNoop(ctx, cmd) {
 			a.finish(entry, "CompletedNoopCommand", nil)
-		} else if err := a.journal.Remove(cmd.ID); err != nil {
-			a.log.Warn("journal", zap.Error(err))
+		} else {
+			a.drop(entry)
 		}
 		return false
 	}
+	if err := faultpoint.At("acknowledged"); err != nil {
+		a.finish(entry, "", err)
+		return false
+	}
+	if err := a.journal.Acknowledged(entry); err != nil {
+		a.log.Warn("the command will be acknowledged again if the agent is restarted now", zap.Error(err))
+	}
 	return true // any other status, also one that is not known or missing (official agents)
+}
+
+// closed says whether the service waits for no result of the command any more.
+func closed(status string) bool {
+	return status == command.StatusSucceeded || status == command.StatusFailed
+}
+
+// drop forgets a command whose result nobody waits for.
+func (a *Agent) drop(entry *journal.Entry) {
+	if err := a.journal.Remove(entry); err != nil {
+		a.log.Warn("journal", zap.Error(err))
+	}
 }
 
 // stillNoop asks for the specification anew, as the official agent 1.8 does before it completes a no-op command that the
@@ -133,37 +157,60 @@ func (a *Agent) guarded(ctx context.Context, spec *command.Specification, entry 
 			err = fmt.Errorf("cannot execute %s: internal error: %v; please report it with the agent's log", entry.CommandName, p)
 		}
 	}()
-	return a.executor.Execute(ctx, entry.CommandName, spec, a.journal.RunDir(entry.CommandID))
+	return a.executor.Execute(ctx, entry.CommandName, spec, Execution{
+		Dir: a.journal.RunDir(entry.CommandID),
+		Note: func(step string) {
+			if err := a.journal.Note(entry, step); err != nil {
+				a.log.Debug("journal", zap.Error(err)) // only people read it
+			}
+		},
+	})
 }
 
-// resume takes up a command that an earlier agent had begun. An event's scripts that have ended do not run again. A
-// download or an installation that was cut off is reported as such.
+// eventLimit is how long the service waits for the result of a command (AWS: one hour).
+const eventLimit = time.Hour
+
+// resume takes up a command that an earlier agent had begun. Scripts that have ended do not run again, one that runs is waited for, and
+// an Install that was cut off is undone first: then the command goes on as if nothing had happened. It does not if the service
+// has given the command up in the meantime, which may be long after the host went down.
 func (a *Agent) resume(ctx context.Context, entry *journal.Entry) {
 	spec, err := command.ParseSpecification(entry.Specification)
 	if err != nil {
 		a.finish(entry, "", err)
 		return
 	}
-	log := a.log.With(logFields(entry.CommandName, spec)...)
+	log := a.log.With(logFields(entry.CommandName, spec)...).With(zap.String("command", entry.CommandID))
 	unlock, err := a.groups.Lock(ctx, spec.GroupID)
 	if err != nil {
 		log.Error("cannot take an interrupted command up", zap.Error(err))
 		return
 	}
 	defer unlock()
-	if entry.CommandName == hooks.DownloadBundle || entry.CommandName == hooks.Install {
-		if err := a.store.Untrack(spec.DeploymentID); err != nil {
-			log.Warn("tracking", zap.Error(err))
-		}
-		a.finish(entry, "", &hooks.Failure{Code: hooks.CodeAfterRestart,
-			Message: fmt.Sprintf("the agent was restarted while %s was in progress; deploy again", entry.CommandName)})
+	log.Info("taking up a command that an earlier agent began", zap.Duration("ago", time.Since(entry.Began).Round(time.Second)))
+	progress, err := hooks.ProgressOf(a.journal.RunDir(entry.CommandID))
+	if err != nil {
+		a.finish(entry, "", err)
 		return
 	}
-	log.Info("taking up a command that an earlier agent began", zap.String("command", entry.CommandID))
-	cmd := &command.HostCommand{ID: entry.CommandID, Name: entry.CommandName, ExecutionID: entry.ExecutionID, HostIdentifier: a.host}
-	if !hooks.Begun(a.journal.RunDir(entry.CommandID)) {
-		// Nothing has run yet, and the acknowledgement may never have reached the service.
-		if !a.acknowledge(ctx, cmd, spec, entry) {
+	// A script that was cut off is the result, whatever the service thinks of the command; so is one that runs: it cannot be stopped
+	// half-way. For everything else there must be somebody who waits for it.
+	if !progress.Vanished && !progress.Running {
+		if time.Since(entry.Began) > eventLimit {
+			if err := a.store.Untrack(spec.DeploymentID); err != nil {
+				log.Warn("tracking", zap.Error(err))
+			}
+			a.finish(entry, "", &hooks.Failure{Code: hooks.CodeAfterRestart, Message: fmt.Sprintf(
+				"the agent was not running for longer than a lifecycle event may take; %s was begun at %s and is not continued", entry.CommandName,
+				entry.Began.Format(time.RFC3339))})
+			return
+		}
+		noop, err := a.executor.Noop(entry.CommandName, spec)
+		if err != nil {
+			a.finish(entry, "", err)
+			return
+		}
+		cmd := &command.HostCommand{ID: entry.CommandID, Name: entry.CommandName, ExecutionID: entry.ExecutionID, HostIdentifier: a.host}
+		if !a.acknowledge(ctx, cmd, spec, entry, noop) {
 			return
 		}
 	}
@@ -180,7 +227,7 @@ func (a *Agent) finish(entry *journal.Entry, note string, err error) {
 	} else {
 		log.Info("command succeeded")
 	}
-	if saveErr := a.journal.Save(entry); saveErr != nil {
+	if saveErr := a.journal.End(entry); saveErr != nil {
 		log.Error("the result is only in memory until the service has it", zap.Error(saveErr))
 	}
 	a.reporter.report(entry)

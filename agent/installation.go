@@ -2,7 +2,11 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,10 +21,16 @@ import (
 )
 
 // install plans, checks and carries out the files and permissions sections and makes the deployment the group's last
-// successful one.
-func (x *Executor) install(ctx context.Context, spec *command.Specification, d store.Deployment) error {
+// successful one. An earlier Install of the group that was cut off is taken back first.
+func (x *Executor) install(ctx context.Context, spec *command.Specification, d store.Deployment, e Execution) error {
 	log := x.log.With(logFields("Install", spec)...)
 	began := time.Now()
+	if err := install.Recover(ctx, x.installRecord(d.Group), log); err != nil {
+		return err
+	}
+	if err := x.forgetReplaced(d); err != nil {
+		log.Warn("cannot remove what an earlier deployment has replaced", zap.Error(err))
+	}
 	if err := x.store.MakeInstructions(); err != nil {
 		return err
 	}
@@ -42,6 +52,7 @@ func (x *Executor) install(ctx context.Context, spec *command.Specification, d s
 	plan, err := install.Build(ctx, install.Request{
 		Archive: d.Archive(), AppSpec: a, AppSpecName: name, Behavior: behavior,
 		CleanupFile: x.store.CleanupFile(d.Group), InstructionsFile: x.store.InstructionsFile(d.Group),
+		RecordFile: x.installRecord(d.Group), ReplacedDir: filepath.Join(x.replacedDir(d.Group), d.ID),
 		Restricted: x.store.Restricted(),
 		Hardening: install.Hardening{
 			RejectSymlinkTargets: c.RejectSymlinkPermissionTargets, RejectSetID: c.RejectUnsafePermissionsInBundle,
@@ -52,6 +63,7 @@ func (x *Executor) install(ctx context.Context, spec *command.Specification, d s
 	if err != nil {
 		return err
 	}
+	e.note("install planned: %s", plan.Summary())
 	if err := plan.Apply(ctx, nil); err != nil {
 		return err
 	}
@@ -60,6 +72,33 @@ func (x *Executor) install(ctx context.Context, spec *command.Specification, d s
 	}
 	log.Info("revision installed", zap.String("plan", plan.Summary()), zap.Duration("took", time.Since(began)))
 	return nil
+}
+
+// installRecord is where an Install of the group that is under way is recorded.
+func (x *Executor) installRecord(group string) string {
+	return filepath.Join(installRecords(x.config.StateDir), group)
+}
+
+func installRecords(stateDir string) string { return filepath.Join(stateDir, "install") }
+
+// replacedDir holds, by deployment, what the group's deployments have replaced without having installed it.
+func (x *Executor) replacedDir(group string) string {
+	return filepath.Join(x.config.StateDir, "replaced", group)
+}
+
+// forgetReplaced removes what earlier deployments of the group than d have replaced: they are over.
+func (x *Executor) forgetReplaced(d store.Deployment) error {
+	dir := x.replacedDir(d.Group)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if e.Name() != d.ID {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
 
 // checkEvents compares the AppSpec's events with those the service says are possible (official agents: only when it says).

@@ -65,7 +65,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 	deployment := x.store.Deployment(spec.GroupID, spec.DeploymentID)
 	fmt.Fprintf(l.Out, "Starting to execute deployment from within folder %s\n", deployment.Dir)
 	for _, event := range events {
-		_, err := x.Execute(ctx, event, spec, filepath.Join(runs, event))
+		_, err := x.Execute(ctx, event, spec, Execution{Dir: filepath.Join(runs, event)})
 		if err != nil {
 			var failure *hooks.Failure
 			if errors.As(err, &failure) {

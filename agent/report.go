@@ -10,6 +10,7 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/journal"
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 const (
@@ -38,8 +39,9 @@ type reporter struct {
 }
 
 type delivery struct {
-	refusals int // how often the service has definitely refused it
-	entry    *journal.Entry
+	refusals  int  // how often the service has definitely refused it
+	uncertain bool // an earlier agent may have delivered it
+	entry     *journal.Entry
 }
 
 func newReporter(s Service, j *journal.Journal, log *zap.Logger, accepted func()) *reporter {
@@ -49,7 +51,7 @@ func newReporter(s Service, j *journal.Journal, log *zap.Logger, accepted func()
 // report queues an entry that has a result.
 func (r *reporter) report(e *journal.Entry) {
 	r.mu.Lock()
-	r.queue = append(r.queue, &delivery{entry: e})
+	r.queue = append(r.queue, &delivery{entry: e, uncertain: e.Offered})
 	r.mu.Unlock()
 	r.nudge()
 }
@@ -92,9 +94,7 @@ func (r *reporter) run(ctx context.Context) {
 			}
 		}
 		e := d.entry
-		err := r.service.Complete(ctx, e.CommandID, e.Result.Status, command.Diagnostics{
-			ErrorCode: e.Result.ErrorCode, ScriptName: e.Result.ScriptName, Message: e.Result.Message, Log: e.Result.Log,
-		})
+		err := r.deliver(ctx, d)
 		if ctx.Err() != nil {
 			return
 		}
@@ -125,6 +125,35 @@ func (r *reporter) run(ctx context.Context) {
 	}
 }
 
+// deliver offers a result to the service. If an earlier agent died while it did so, the service is asked first whether it has it: the
+// acknowledgement of a command that has ended is answered with how it ended.
+func (r *reporter) deliver(ctx context.Context, d *delivery) error {
+	e := d.entry
+	if d.uncertain {
+		status, err := r.service.Acknowledge(ctx, e.CommandID, false)
+		if err != nil {
+			return err
+		}
+		if closed(status) {
+			r.log.Info("the service has the result already", zap.String("command", e.CommandID), zap.String("event", e.CommandName))
+			return nil
+		}
+		d.uncertain = false
+	}
+	if !e.Offered {
+		if err := r.journal.Offered(e); err != nil {
+			r.log.Debug("journal", zap.Error(err)) // at worst the result is offered twice
+		}
+	}
+	err := r.service.Complete(ctx, e.CommandID, e.Result.Status, command.Diagnostics{
+		ErrorCode: e.Result.ErrorCode, ScriptName: e.Result.ScriptName, Message: e.Result.Message, Log: e.Result.Log,
+	})
+	if err != nil {
+		return err
+	}
+	return faultpoint.At("result delivered")
+}
+
 // reportPause grows from half a second, with full jitter.
 func reportPause(failures int) time.Duration {
 	limit := min(500*time.Millisecond<<min(failures, 10), maxReportPause)
@@ -148,7 +177,7 @@ func (r *reporter) rotate() {
 
 // delivered forgets a delivery that is over.
 func (r *reporter) delivered(d *delivery) {
-	if err := r.journal.Remove(d.entry.CommandID); err != nil {
+	if err := r.journal.Accepted(d.entry); err != nil {
 		r.log.Warn("journal", zap.Error(err))
 	}
 	r.mu.Lock()

@@ -62,7 +62,7 @@ func TestResultsAreKeptUntilTheServiceTakesThem(t *testing.T) {
 		running.Go(func() { r.run(ctx) })
 		for _, id := range []string{"a", "b", "c"} {
 			e := ended(id)
-			if err := j.Save(e); err != nil {
+			if err := j.End(e); err != nil {
 				t.Fatal(err)
 			}
 			r.report(e)

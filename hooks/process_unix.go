@@ -54,14 +54,14 @@ func selfPath() string {
 }
 
 // startRunner starts the runner in a session of its own with the lock as its file descriptor lockFD.
-func startRunner(self, dir string, number int, lockPath string, env []string, live io.Writer) error {
+func startRunner(self, dir string, number int, lockPath string, env []string, live io.Writer) (complaint func() string, err error) {
 	lock, err := os.OpenFile(lockPath, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("cannot lock the run: %w", err)
+		return nil, fmt.Errorf("cannot lock the run: %w", err)
 	}
 	defer lock.Close()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("cannot lock the run: %w", err)
+		return nil, fmt.Errorf("cannot lock the run: %w", err)
 	}
 	cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
 	cmd.Env = env
@@ -70,11 +70,7 @@ func startRunner(self, dir string, number int, lockPath string, env []string, li
 	if f, ok := live.(*os.File); ok {
 		cmd.Stdout = f
 	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("cannot start the runner: %w", err)
-	}
-	go cmd.Wait() // only to reap it: its result is the record
-	return nil
+	return runnerComplaint(cmd)
 }
 
 // lockAndRelease waits until the lock is free.
@@ -93,6 +89,23 @@ func lockAndRelease(path string) error {
 			return err
 		}
 	}
+}
+
+// locked says whether somebody holds the lock.
+func locked(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
 }
 
 // makeExecutable gives a script without any execute bit all three, as the official agents do, and says so. A script that

@@ -28,39 +28,61 @@ func selfPath() string {
 
 // startRunner starts the runner detached from the agent's console. Windows passes no lock down: the runner's process id is
 // written into the lock file, and waiting for the lock is waiting for the process.
-func startRunner(self, dir string, number int, lockPath string, env []string, live io.Writer) error {
+func startRunner(self, dir string, number int, lockPath string, env []string, live io.Writer) (complaint func() string, err error) {
 	cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
 	cmd.Env = env
 	cmd.SysProcAttr = &windows.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW}
 	if f, ok := live.(*os.File); ok {
 		cmd.Stdout = f
 	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("cannot start the runner: %w", err)
+	if complaint, err = runnerComplaint(cmd); err != nil {
+		return nil, err
 	}
 	if err := os.WriteFile(lockPath, []byte(fmt.Sprint(cmd.Process.Pid)), 0o600); err != nil {
-		return fmt.Errorf("cannot lock the run: %w", err)
+		return nil, fmt.Errorf("cannot lock the run: %w", err)
 	}
-	go cmd.Wait()
-	return nil
+	return complaint, nil
+}
+
+// locked says whether the runner lives and has written no record.
+func locked(path string) (bool, error) {
+	h, err := runnerOf(path)
+	if h == 0 || err != nil {
+		return false, err
+	}
+	defer windows.CloseHandle(h)
+	if _, err := os.Stat(strings.TrimSuffix(path, ".lock") + ".record"); err == nil {
+		return false, nil
+	}
+	r, err := windows.WaitForSingleObject(h, 0)
+	return r != windows.WAIT_OBJECT_0, err
+}
+
+// runnerOf opens the process that a lock names; 0 for one that has ended.
+func runnerOf(path string) (windows.Handle, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var pid uint32
+	if _, err := fmt.Sscan(string(data), &pid); err != nil {
+		return 0, fmt.Errorf("cannot read the lock %s: %w", path, err)
+	}
+	h, err := windows.OpenProcess(windows.SYNCHRONIZE, false, pid)
+	if err != nil {
+		return 0, nil
+	}
+	return h, nil
 }
 
 // lockAndRelease waits until the record is there or the runner is gone.
 func lockAndRelease(path string) error {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	h, err := runnerOf(path)
+	if h == 0 || err != nil {
 		return err
-	}
-	var pid uint32
-	if _, err := fmt.Sscan(string(data), &pid); err != nil {
-		return fmt.Errorf("cannot read the lock %s: %w", path, err)
-	}
-	h, err := windows.OpenProcess(windows.SYNCHRONIZE, false, pid)
-	if err != nil {
-		return nil // it has ended
 	}
 	defer windows.CloseHandle(h)
 	record := strings.TrimSuffix(path, ".lock") + ".record"

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // Job is one script to run, as the agent hands it to the runner process. The script's environment is the runner's own.
@@ -51,13 +54,24 @@ type Record struct {
 	MaxRSS    int64         `json:"max_rss,omitempty"`
 }
 
-// files are the paths of one script's run: what is to be done, what came of it, and a file that the runner keeps locked
-// until it has written the latter.
-type files struct{ job, record, lock string }
+// files are the paths of one script's run: what is to be done, the mark that it was begun, what came of it, and a file that the
+// runner keeps locked until it has written the latter.
+type files struct{ job, begun, record, lock string }
 
 func filesOf(dir string, script int) files {
 	base := filepath.Join(dir, strconv.Itoa(script))
-	return files{job: base + ".job", record: base + ".record", lock: base + ".lock"}
+	return files{job: base + ".job", begun: base + ".begun", record: base + ".record", lock: base + ".lock"}
+}
+
+// wasBegun says whether the script has been started, so that it must not be started again.
+func (f files) wasBegun() (bool, error) {
+	for _, path := range []string{f.begun, f.record} {
+		_, err := os.Lstat(path)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // readRecord returns nil without an error when there is no record.
@@ -76,24 +90,63 @@ func readRecord(path string) (*Record, error) {
 	return r, nil
 }
 
-// writeJSON replaces path durably: the file is synced before it gets its name, the directory after.
-func writeJSON(path string, v any) error {
-	data, err := json.Marshal(v)
+// writeJob leaves the job for the runner. It need not survive a power loss: a script that has no mark was not begun.
+func writeJob(path string, job Job) error {
+	data, err := json.Marshal(job)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".record.*")
+	part := path + ".part"
+	if err := os.WriteFile(part, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
+}
+
+// reserved is the room that a record is sure to find on a disk that becomes full while its script runs.
+const reserved = 16 << 10
+
+// begin makes the mark that the script is begun, which survives a power loss, and keeps room in it for the record.
+func (f files) begin() (err error) {
+	if err := faultpoint.At("runner begin"); err != nil {
+		return err
+	}
+	mark, err := os.OpenFile(f.begun, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
+	_, err = mark.Write(bytes.Repeat([]byte(" "), reserved))
+	if err = errors.Join(err, mark.Sync(), mark.Close()); err == nil {
+		err = syncDir(filepath.Dir(f.begun))
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		return errors.Join(err, os.Remove(f.begun))
+	}
+	return faultpoint.At("runner begun")
+}
+
+// finish writes the record in the place of the mark and makes it durable.
+func (f files) finish(r *Record) error {
+	if err := faultpoint.At("runner finish"); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	mark, err := os.OpenFile(f.begun, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = mark.Write(data)
+	if err = errors.Join(err, mark.Truncate(int64(len(data))), mark.Sync(), mark.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.begun, f.record); err != nil {
+		return err
+	}
+	if err := syncDir(filepath.Dir(f.record)); err != nil {
+		return err
+	}
+	return faultpoint.At("runner finished")
 }

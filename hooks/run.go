@@ -31,6 +31,8 @@ type Run struct {
 	LogMode                    fs.FileMode
 	// Live gets a copy of the output; nil means none.
 	Live io.Writer
+	// Note is told which script begins and ends; nil means that nobody wants to know.
+	Note func(step string)
 	Log  *zap.Logger
 }
 
@@ -60,6 +62,7 @@ func (r *Run) Do(ctx context.Context) error {
 		for _, w := range record.Warnings {
 			r.Log.Warn(w, zap.String("script", script.Location))
 		}
+		r.note("script %d ended, code %d: %s", i+1, record.Code, script.Location)
 		r.Log.Info("script ended", zap.String("script", script.Location), zap.Int("exit_code", record.ExitCode),
 			zap.String("signal", record.Signal), zap.Duration("took", record.Ended.Sub(record.Began)),
 			zap.Duration("cpu", record.UserCPU+record.SystemCPU), zap.Int64("max_rss", record.MaxRSS))
@@ -68,6 +71,12 @@ func (r *Run) Do(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (r *Run) note(format string, args ...any) {
+	if r.Note != nil {
+		r.Note(fmt.Sprintf(format, args...))
+	}
 }
 
 // vanishedError says that a script was begun and there is no telling how it ended.
@@ -81,35 +90,55 @@ func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*R
 	if record, err := readRecord(f.record); record != nil || err != nil {
 		return record, err
 	}
-	_, err := os.Stat(f.job)
-	begun := err == nil
-	if !begun {
-		r.Log.Info("running script", zap.String("script", script.Location), zap.String("run_as", script.RunAs),
-			zap.Bool("sudo", script.Sudo), zap.Duration("timeout", script.Timeout))
-		job := Job{
-			Event: r.Event, Deployment: r.Deployment.ID, Archive: r.Archive, Location: script.Location, RunAs: script.RunAs,
-			Sudo: script.Sudo, Timeout: script.Timeout, First: number == 0, ScriptsLog: r.ScriptsLog,
-			DeploymentsLog: r.DeploymentsLog, LogMode: r.LogMode, Live: r.Live != nil,
-			NoPowerShellProfile: r.NoPowerShellProfile,
-		}
-		env := Environment(os.Environ(), r.Event, r.Deployment, r.Rules)
-		if err := startJob(ctx, selfPath(), r.Dir, number, job, env, r.Live); err != nil {
-			return nil, err
-		}
-	} else {
-		r.Log.Info("waiting for a script that an earlier agent started", zap.String("script", script.Location))
-	}
-	if err := waitUnlocked(ctx, f.lock); err != nil {
+	if running, err := locked(f.lock); err != nil {
 		return nil, err
+	} else if running {
+		r.Log.Info("waiting for a script that an earlier agent started", zap.String("script", script.Location))
+		if record, begun, err := r.outcome(ctx, f); begun || err != nil {
+			return record, err
+		}
 	}
-	record, err := readRecord(f.record)
+	if begun, err := f.wasBegun(); err != nil {
+		return nil, err
+	} else if begun {
+		record, _, err := r.outcome(ctx, f)
+		return record, err
+	}
+	r.Log.Info("running script", zap.String("script", script.Location), zap.String("run_as", script.RunAs),
+		zap.Bool("sudo", script.Sudo), zap.Duration("timeout", script.Timeout))
+	r.note("script %d begun: %s", number+1, script.Location)
+	job := Job{
+		Event: r.Event, Deployment: r.Deployment.ID, Archive: r.Archive, Location: script.Location, RunAs: script.RunAs,
+		Sudo: script.Sudo, Timeout: script.Timeout, First: number == 0, ScriptsLog: r.ScriptsLog,
+		DeploymentsLog: r.DeploymentsLog, LogMode: r.LogMode, Live: r.Live != nil,
+		NoPowerShellProfile: r.NoPowerShellProfile,
+	}
+	env := Environment(os.Environ(), r.Event, r.Deployment, r.Rules)
+	complaint, err := startJob(ctx, selfPath(), r.Dir, number, job, env, r.Live)
 	if err != nil {
 		return nil, err
 	}
-	if record == nil {
-		return nil, &vanishedError{}
+	record, begun, err := r.outcome(ctx, f)
+	if err == nil && !begun {
+		err = fmt.Errorf("its runner ended before it began the script: %s", complaint())
 	}
-	return record, nil
+	return record, err
+}
+
+// outcome waits until the script's runner has written its record or is gone, and returns the record. begun false means that the
+// script was never started.
+func (r *Run) outcome(ctx context.Context, f files) (record *Record, begun bool, err error) {
+	if err := waitUnlocked(ctx, f.lock); err != nil {
+		return nil, false, err
+	}
+	if begun, err = f.wasBegun(); err != nil || !begun {
+		return nil, false, err
+	}
+	record, err = readRecord(f.record)
+	if err == nil && record == nil {
+		err = &vanishedError{}
+	}
+	return record, true, err
 }
 
 // waitUnlocked returns when nobody holds the lock any more, or ctx has ended.
@@ -133,8 +162,37 @@ func TotalTimeout(scripts []appspec.Script) time.Duration {
 	return sum
 }
 
-// Begun says whether a script of the run whose records are in dir was ever started.
-func Begun(dir string) bool {
-	_, err := os.Stat(filesOf(dir, 0).job)
-	return err == nil
+// Progress is how far a run is whose records an earlier agent left.
+type Progress struct {
+	// Running says that its latest script still runs.
+	Running bool
+	// Vanished says that its latest script was begun, does not run and has left no record.
+	Vanished bool
+}
+
+// ProgressOf says how far the run is whose records are in dir; one that was never begun is neither running nor vanished.
+func ProgressOf(dir string) (Progress, error) {
+	for n := 0; ; n++ {
+		f := filesOf(dir, n)
+		if _, err := os.Stat(f.job); errors.Is(err, fs.ErrNotExist) {
+			return Progress{}, nil
+		} else if err != nil {
+			return Progress{}, fmt.Errorf("cannot find out how far the scripts are: %w", err)
+		}
+		running, err := locked(f.lock)
+		if err != nil {
+			return Progress{}, fmt.Errorf("cannot find out whether a script runs: %w", err)
+		}
+		if running {
+			return Progress{Running: true}, nil
+		}
+		record, err := readRecord(f.record)
+		if err != nil {
+			return Progress{}, err
+		}
+		if record == nil {
+			begun, err := f.wasBegun()
+			return Progress{Vanished: begun}, err
+		}
+	}
 }

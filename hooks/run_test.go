@@ -125,19 +125,37 @@ func TestRunIsTakenUpWhileTheScriptRuns(t *testing.T) {
 	}
 }
 
-func TestVanishedScriptIsNamed(t *testing.T) {
+// What a power loss leaves: nobody holds the lock and there is no record. A script that was begun is reported, one that was not is run.
+func TestVanishedScript(t *testing.T) {
 	t.Parallel()
-	r := newRun(t, "#!/bin/sh\nexit 0\n")
-	// What a power loss leaves: the job was written, nobody holds the lock, there is no record.
-	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeJSON(filesOf(r.Dir, 0).job, Job{}); err != nil {
-		t.Fatal(err)
-	}
-	var f *Failure
-	if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != CodeAfterRestart || f.Script != "0.sh" {
-		t.Errorf("Do() = %#v, want code 7 naming the script", err)
+	for _, begun := range []bool{false, true} {
+		r := newRun(t, "#!/bin/sh\necho ran\n")
+		if err := os.MkdirAll(r.Dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		files := filesOf(r.Dir, 0)
+		if err := writeJob(files.job, Job{}); err != nil {
+			t.Fatal(err)
+		}
+		if begun {
+			if err := files.begin(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if p, err := ProgressOf(r.Dir); err != nil || p.Running || p.Vanished != begun {
+			t.Errorf("begun %v: ProgressOf() = %+v, %v", begun, p, err)
+		}
+		err := r.Do(context.Background())
+		if !begun {
+			if err != nil || !strings.Contains(r.text(t, r.ScriptsLog), "[stdout]ran") {
+				t.Errorf("a script that was not begun: Do() = %v, want it to run", err)
+			}
+			continue
+		}
+		var f *Failure
+		if !errors.As(err, &f) || f.Code != CodeAfterRestart || f.Script != "0.sh" {
+			t.Errorf("Do() = %#v, want code 7 naming the script", err)
+		}
 	}
 }
 

@@ -1,15 +1,20 @@
 package hooks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // RunnerCommand is the hidden sub-command under which the agent's binary is the runner of one script. Its arguments are
@@ -24,6 +29,10 @@ const (
 	outputGrace = 300 * time.Millisecond
 )
 
+// recordTries is how often, a second apart, the runner tries to write its record: a result must not be lost for a disk that is in trouble for
+// a moment.
+const recordTries = 60
+
 // lockFD is the file descriptor of the lock that the agent hands down: it is free again when the record is written or
 // the runner is gone.
 const lockFD = 3
@@ -35,7 +44,12 @@ func RunnerMain(dir, script string) int {
 	lock := os.NewFile(lockFD, "lock")
 	closeOnExec(lockFD)
 	keepRunning()
-	f := files{job: filepath.Join(dir, script+".job"), record: filepath.Join(dir, script+".record")}
+	number, err := strconv.Atoi(script)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cannot run a hook: its number is", script)
+		return 1
+	}
+	f := filesOf(dir, number)
 	var job Job
 	data, err := os.ReadFile(f.job)
 	if err == nil {
@@ -43,6 +57,10 @@ func RunnerMain(dir, script string) int {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cannot read the job of a hook:", err)
+		return 1
+	}
+	if err := f.begin(); err != nil {
+		fmt.Fprintln(os.Stderr, "cannot record that the hook is begun:", err)
 		return 1
 	}
 	out := &output{deployment: job.Deployment, tail: new(Tail), now: time.Now}
@@ -53,9 +71,16 @@ func RunnerMain(dir, script string) int {
 		record.Warnings = append(record.Warnings, fmt.Sprintf("part of the output is not in the log: %v", logErr))
 	}
 	record.Ended = time.Now()
-	if err := writeJSON(f.record, record); err != nil {
-		fmt.Fprintln(os.Stderr, "cannot write the record of a hook:", err)
-		return 1
+	for try := 1; ; try++ {
+		err := f.finish(record)
+		if err == nil {
+			break
+		}
+		if try == recordTries {
+			fmt.Fprintln(os.Stderr, "cannot write the record of a hook:", err)
+			return 1
+		}
+		time.Sleep(time.Second)
 	}
 	lock.Close()
 	releaseTerminal()
@@ -209,14 +234,44 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// startJob starts the runner of a script. While the runner lives and has not written the record, the lock is held.
-func startJob(ctx context.Context, self string, dir string, number int, job Job, env []string, live io.Writer) error {
+// startJob starts the runner of a script. While the runner lives and has not written the record, the lock is held. complaint is for a runner
+// that ended without a mark or a record: it returns why.
+func startJob(ctx context.Context, self string, dir string, number int, job Job, env []string, live io.Writer) (complaint func() string, err error) {
 	f := filesOf(dir, number)
-	if err := writeJSON(f.job, job); err != nil {
-		return fmt.Errorf("cannot record what is to be run: %w", err)
+	if err := faultpoint.At("hooks job"); err != nil {
+		return nil, err
+	}
+	if err := writeJob(f.job, job); err != nil {
+		return nil, fmt.Errorf("cannot record what is to be run: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
-	return startRunner(self, dir, number, f.lock, env, live)
+	if err := faultpoint.At("hooks start"); err != nil {
+		return nil, err
+	}
+	complaint, err = startRunner(self, dir, number, f.lock, env, live)
+	if err != nil {
+		return nil, err
+	}
+	return complaint, faultpoint.At("hooks started")
+}
+
+// runnerComplaint starts the runner's process and reaps it. The function it returns waits for the process to end and says what it wrote to
+// its standard error: its result is otherwise the record.
+func runnerComplaint(cmd *exec.Cmd) (func() string, error) {
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("cannot start the runner: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	return func() string {
+		err := <-ended
+		if text := strings.TrimSpace(said.String()); text != "" {
+			return text
+		}
+		return fmt.Sprint(err)
+	}, nil
 }

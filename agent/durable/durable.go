@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // WriteFile replaces path by a file with this content and mode: it is written under a temporary name in the same directory,
@@ -20,6 +22,9 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 }
 
 func replace(path string, content []byte, mode fs.FileMode) (err error) {
+	if err := faultpoint.At("write " + filepath.Base(path)); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600 and new, so nobody else sees the content
 	if err != nil {
 		return err
@@ -42,11 +47,20 @@ func replace(path string, content []byte, mode fs.FileMode) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := faultpoint.At("rename " + filepath.Base(path)); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return faultpoint.At("renamed " + filepath.Base(path))
 }
 
 // Remove removes path and makes the removal durable. A file that is not there is no error.
 func Remove(path string) error {
+	if err := faultpoint.At("remove " + filepath.Base(path)); err != nil {
+		return err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // Progress is how far an Apply is.
@@ -34,7 +35,7 @@ func (p *Plan) Apply(ctx context.Context, report func(Progress)) error {
 		return errors.New("cannot apply a plan twice")
 	}
 	p.applied = true
-	a := &application{plan: p, ctx: ctx, report: report, staged: map[string]string{}}
+	a := &application{plan: p, ctx: ctx, report: report, staged: map[string]string{}, record: &record{path: p.request.RecordFile}}
 	defer a.from.close()
 	defer a.to.close()
 	mark := make([]byte, 4)
@@ -49,6 +50,9 @@ func (p *Plan) Apply(ctx context.Context, report func(Progress)) error {
 
 // tempPrefix begins every temporary name: hidden, so that no program takes the file for one of its own.
 const tempPrefix = ".codedeploy-"
+
+// asideSuffix is for the short time in which a file system that cannot exchange two names needs a third one.
+const asideSuffix = "-old"
 
 // tempName is the form of temporary names.
 var tempName = regexp.MustCompile(`^\.codedeploy-[0-9a-f]{8}-[0-9]+(-old)?$`)
@@ -65,7 +69,7 @@ type application struct {
 	// staged says where a new directory is until it is put in place: its own place to the temporary one, for the outermost ones.
 	staged map[string]string
 	moves  []*move
-	undo   []undo   // what to do if something fails, last first
+	record *record  // what to do if something fails
 	old    []*move  // moves whose temporary name holds what stood at the place
 	named  bool     // there is a list of odd names
 	failed []string // paths of the previous revision that could not be removed
@@ -76,16 +80,9 @@ type move struct {
 	dir, temp, name string // both names are in dir
 	path            string
 	was             info // what must stand there
-}
-
-// undo takes back one change.
-type undo struct {
-	path string
-	do   func() error
-}
-
-func (a *application) onFailure(path string, do func() error) {
-	a.undo = append(a.undo, undo{path, do})
+	new             info // what is put there, once it has been made
+	placed          bool
+	foreign         bool // what stands there is not the previous revision's
 }
 
 // step is asked before each change.
@@ -97,6 +94,9 @@ func (a *application) step(what, path string) error {
 		if err := f(what, path); err != nil {
 			return fmt.Errorf("cannot %s %s: %w", what, show(path), err)
 		}
+	}
+	if err := faultpoint.At("install " + what); err != nil {
+		return fmt.Errorf("cannot %s %s: %w", what, show(path), err)
 	}
 	return nil
 }
@@ -114,15 +114,78 @@ func (a *application) run() error {
 		return err
 	}
 	a.prepare()
-	if err := a.writeTransition(); err != nil {
-		return err
-	}
-	for _, stage := range []func() error{a.stage, a.sync, a.putInPlace, a.changeKept, a.changeOutside, a.setContexts, a.sync, a.writeLists} {
+	for _, stage := range []func() error{a.begin, a.writeTransition, a.stage, a.sync, a.identify, a.putInPlace, a.changeKept, a.changeOutside,
+		a.setContexts, a.sync, a.writeLists, a.commit} {
 		if err := stage(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// begin records what is needed to take everything back.
+func (a *application) begin() error {
+	left := a.plan.left
+	r := a.record
+	r.moves = a.moves
+	for _, s := range []stateFile{left.names, left.list} {
+		r.lists = append(r.lists, savedList{Path: rawPath(s.path), Found: s.found, Mode: s.mode, Content: s.content})
+	}
+	if err := a.step("record the install at", r.path); err != nil {
+		return err
+	}
+	return r.begin()
+}
+
+// identify records what everything new is, and what will be changed where it stands, before any of it gets its name.
+func (a *application) identify() error {
+	for _, m := range a.moves {
+		h, err := a.to.in(m.dir)
+		if err != nil {
+			return err
+		}
+		if m.new, err = h.look(m.temp); err != nil {
+			return err
+		}
+	}
+	save := func(dir, name string, is info) error {
+		h, err := a.to.in(dir)
+		if err != nil {
+			return err
+		}
+		o, err := h.openPlace(name, is)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		a.record.attributes = append(a.record.attributes, savedAttributes{Dir: rawPath(dir), Name: rawPath(name), Is: identityOf(is),
+			UID: o.info.uid, GID: o.info.gid, Mode: o.info.mode, Lists: o.lists()})
+		return nil
+	}
+	for _, s := range a.plan.steps {
+		if s.dir != nil && s.dir.kept() {
+			if err := save(s.dir.dir, s.dir.name, s.dir.was.info); err != nil {
+				return err
+			}
+		}
+	}
+	for _, x := range a.plan.outside {
+		if err := save(x.dir, x.name, x.info); err != nil {
+			return err
+		}
+	}
+	if err := a.step("record the install at", a.record.path); err != nil {
+		return err
+	}
+	return a.record.place()
+}
+
+// commit ends the time in which the Install can be taken back.
+func (a *application) commit() error {
+	if err := a.step("complete the install at", a.record.path); err != nil {
+		return err
+	}
+	return a.record.remove()
 }
 
 // prepare decides which steps are made under temporary names and counts what there is to do.
@@ -150,7 +213,7 @@ func (a *application) prepare() {
 			a.progress.AllFiles++
 			a.progress.AllBytes += s.file.info.size
 			if _, inside := a.stagedDir(s.file.dir); !inside {
-				temp(s.file.dir, s.file.name, s.file.path, s.file.was)
+				temp(s.file.dir, s.file.name, s.file.path, s.file.was).foreign = s.file.foreign
 			}
 		}
 	}
@@ -222,18 +285,9 @@ func (a *application) make(s step, dir, name, path string) error {
 		return err
 	}
 	if s.dir != nil {
-		if err := to.mkdir(name); err != nil {
-			return err
-		}
-		if strings.HasPrefix(name, a.mark) {
-			a.onFailure(path, func() error { return a.removeTree(dir, name) })
-		}
-		return nil
+		return to.mkdir(name)
 	}
 	f := s.file
-	if strings.HasPrefix(name, a.mark) {
-		a.onFailure(path, func() error { return a.removeFile(dir, name) })
-	}
 	if f.info.kind == link {
 		if err := to.symlink(f.text, name); err != nil {
 			return err
@@ -288,8 +342,8 @@ func (a *application) putInPlace() error {
 			if err := m.put(h); err != nil {
 				return err
 			}
+			m.placed = true
 			a.to.forget(filepath.Join(m.dir, m.temp))
-			a.onFailure(m.path, func() error { return a.takeBack(m) })
 			continue
 		}
 		if m.was.kind == absent || !stands.same(m.was) {
@@ -298,10 +352,10 @@ func (a *application) putInPlace() error {
 		if err := m.swap(h, a.plan.options.copyOnly); err != nil {
 			return err
 		}
+		m.placed = true
 		a.to.forget(filepath.Join(m.dir, m.temp))
 		a.to.forget(filepath.Join(m.dir, m.name))
 		a.old = append(a.old, m)
-		a.onFailure(m.path, func() error { return a.swapBack(m) })
 	}
 	return nil
 }
@@ -329,7 +383,7 @@ func (m *move) swap(h *handle, byHand bool) error {
 	if err != nil {
 		return err
 	}
-	aside := m.temp + "-old"
+	aside := m.temp + asideSuffix
 	if m.was.kind != directory && comes.kind != directory && h.link(m.name, aside) == nil {
 		if err := h.rename(m.temp, m.name); err != nil {
 			return errors.Join(err, h.unlink(aside))
@@ -343,30 +397,6 @@ func (m *move) swap(h *handle, byHand bool) error {
 		return errors.Join(err, h.rename(aside, m.name))
 	}
 	return h.rename(aside, m.temp)
-}
-
-// takeBack gives the new thing its temporary name again.
-func (a *application) takeBack(m *move) error {
-	a.to.forget(filepath.Join(m.dir, m.name))
-	h, err := a.to.in(m.dir)
-	if err != nil {
-		return err
-	}
-	return h.rename(m.name, m.temp)
-}
-
-// swapBack puts what stood at the place back.
-func (a *application) swapBack(m *move) error {
-	a.to.forget(filepath.Join(m.dir, m.name))
-	h, err := a.to.in(m.dir)
-	if err != nil {
-		return err
-	}
-	back := *m
-	if back.was, err = h.look(m.name); err != nil {
-		return err
-	}
-	return back.swap(h, a.plan.options.copyOnly)
 }
 
 // sync makes what was done so far durable, before anything builds on it.
@@ -393,22 +423,4 @@ func (a *application) sync() error {
 		}
 	}
 	return nil
-}
-
-// rollBack takes back everything, last first, and returns the cause with what could not be taken back.
-func (a *application) rollBack(cause error) error {
-	var problems []string
-	for i := len(a.undo) - 1; i >= 0; i-- {
-		if err := a.undo[i].do(); err != nil {
-			problems = append(problems, fmt.Sprintf("%s: %v", show(a.undo[i].path), err))
-		}
-	}
-	if len(problems) == 0 {
-		return fmt.Errorf("cannot install the revision, everything was put back: %w", cause)
-	}
-	if len(problems) > maxListed {
-		problems = append(problems[:maxListed], fmt.Sprintf("and %d more", len(problems)-maxListed))
-	}
-	return fmt.Errorf("cannot install the revision: %w; %d changes could not be taken back, look at them by hand:\n  %s",
-		cause, len(problems), strings.Join(problems, "\n  "))
 }

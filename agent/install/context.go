@@ -40,8 +40,8 @@ func findContextTools() error {
 	return nil
 }
 
-// setContext adds the rule for a path, or changes the one there is, and labels the path by it.
-func setContext(ctx context.Context, c *appspec.Context, path string) (added bool, err error) {
+// setContext adds the rule for a path, or changes the one there is, and labels the path by it. added is called when a rule was added.
+func setContext(ctx context.Context, c *appspec.Context, path string, added func() error) error {
 	args := []string{"fcontext", "-a"}
 	if c.User != "" {
 		args = append(args, "-s", c.User)
@@ -51,15 +51,15 @@ func setContext(ctx context.Context, c *appspec.Context, path string) (added boo
 		args = append(args, "-r", c.Range)
 	}
 	args = append(args, contextPattern(path))
-	added = true
 	if err := runTool(ctx, "semanage", args...); err != nil {
 		args[1] = "-m"
 		if runTool(ctx, "semanage", args...) != nil {
-			return false, err
+			return err
 		}
-		added = false
+	} else if err := added(); err != nil {
+		return err
 	}
-	return added, runTool(ctx, "restorecon", "-vF", path)
+	return runTool(ctx, "restorecon", "-vF", path)
 }
 
 // removeContext removes the rule for a path.

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // finish removes what the previous revision had besides. The new revision is in place; what goes wrong here is only told.
@@ -20,13 +21,18 @@ func (a *application) finish() {
 		if r.reused {
 			continue
 		}
+		_ = faultpoint.At("install finish") // nothing fails here any more
 		if err := a.removeRemnant(r); err != nil {
 			a.failed = append(a.failed, r.path)
 			p.log.Warn("cannot remove a file of the previous revision; the next install will try again", zap.String("path", r.path), zap.Error(err))
 		}
 	}
+	kept := a.keepReplaced()
 	for _, m := range a.old {
-		if err := a.removeTree(m.dir, m.temp); err != nil {
+		if kept[m] {
+			continue
+		}
+		if err := a.to.removeTree(m.dir, m.temp); err != nil {
 			left := filepath.Join(m.dir, m.temp)
 			a.failed = append(a.failed, left)
 			p.log.Warn("cannot remove what stood at the place of a new file; the next install will try again", zap.String("path", left), zap.Error(err))
@@ -80,7 +86,7 @@ func (a *application) removeRemnant(r *remnant) error {
 	case !now.same(r.info):
 		return errChanged
 	case r.temporary:
-		return a.removeTree(a.relocated(r.dir), r.name)
+		return a.to.removeTree(a.relocated(r.dir), r.name)
 	case now.kind != directory:
 		return h.unlink(r.name)
 	}
@@ -104,23 +110,11 @@ func (a *application) relocated(dir string) string {
 	return dir
 }
 
-// removeFile removes a file or link with a temporary name; that there is none is no error.
-func (a *application) removeFile(dir, name string) error {
-	h, err := a.to.in(dir)
-	if err != nil {
-		return err
-	}
-	if err := h.unlink(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 // removeTree removes whatever has a temporary name. Nothing below it was there before, but for a directory of the previous revision, whose
 // content is gone by then.
-func (a *application) removeTree(dir, name string) error {
-	a.to.forget(filepath.Join(dir, name))
-	h, err := a.to.in(dir)
+func (hs *handles) removeTree(dir, name string) error {
+	hs.forget(filepath.Join(dir, name))
+	h, err := hs.in(dir)
 	if err != nil {
 		return err
 	}
@@ -138,12 +132,12 @@ func (a *application) removeTree(dir, name string) error {
 		return err
 	}
 	for _, n := range names {
-		if err := a.removeTree(filepath.Join(dir, name), n); err != nil {
+		if err := hs.removeTree(filepath.Join(dir, name), n); err != nil {
 			return err
 		}
 	}
-	a.to.forget(filepath.Join(dir, name))
-	if h, err = a.to.in(dir); err != nil {
+	hs.forget(filepath.Join(dir, name))
+	if h, err = hs.in(dir); err != nil {
 		return err
 	}
 	return h.rmdir(name)
@@ -177,7 +171,6 @@ func (a *application) writeTransition() error {
 	for _, m := range a.moves {
 		l.add(filepath.Join(m.dir, m.temp))
 	}
-	a.onFailure(left.list.path, a.restoreLists)
 	if err := a.step("write", left.list.path); err != nil {
 		return err
 	}
@@ -232,20 +225,4 @@ func (a *application) write(l lists) error {
 		}
 	}
 	return durable.WriteFile(left.list.path, l.lines.Bytes(), mode)
-}
-
-// restoreLists puts the lists back as they were.
-func (a *application) restoreLists() error {
-	for _, s := range []stateFile{a.plan.left.names, a.plan.left.list} {
-		if !s.found {
-			if err := durable.Remove(s.path); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := durable.WriteFile(s.path, s.content, s.mode); err != nil {
-			return err
-		}
-	}
-	return nil
 }

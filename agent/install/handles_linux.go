@@ -193,6 +193,11 @@ func (h *handle) rename2(from, to string, flags uint) error {
 	return h.fail("put in place", to, err)
 }
 
+// move gives something another name in another directory of the same file system.
+func (h *handle) move(from string, dir *handle, to string) error {
+	return h.fail("move", from, unix.Renameat(h.fd, from, dir.fd, to))
+}
+
 // names lists a directory's content.
 func (h *handle) names(name string) ([]string, error) {
 	fd, err := unix.Openat(h.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

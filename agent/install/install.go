@@ -31,6 +31,12 @@ type Request struct {
 	CleanupFile string
 	// InstructionsFile receives the plan in the official agent's form; nothing reads it back.
 	InstructionsFile string
+	// RecordFile is kept while the Install is under way, for Recover; it is made with its directory. Empty means that an Install that is
+	// cut off leaves things as they are then, for the clean-up list of the next one.
+	RecordFile string
+	// ReplacedDir receives, if anything is replaced that no deployment of the group has put there, what it was, with an index. Empty means
+	// that it is removed at once, as by the official agents.
+	ReplacedDir string
 	// Restricted gives the state files the mode 0600 instead of 0644.
 	Restricted bool
 	Hardening  Hardening

@@ -90,7 +90,7 @@ func (h *host) request(archive, text string) Request {
 	a, err := appspec.Parse("appspec.yml", []byte("version: 0.0\nos: linux\n"+strings.ReplaceAll(text, "DEST", h.path("dest"))))
 	h.must(err)
 	return Request{Archive: archive, AppSpec: a, CleanupFile: h.path("state", "g-cleanup"), InstructionsFile: h.path("state", "g-install.json"),
-		Hardening: h.harden, Log: zap.NewNop()}
+		RecordFile: h.path("record", "g"), ReplacedDir: h.path("replaced"), Hardening: h.harden, Log: zap.NewNop()}
 }
 
 func (h *host) plan(archive, text string) (*Plan, error) {
@@ -335,7 +335,7 @@ func TestEverythingChanges(t *testing.T) {
 
 var errFault = errors.New("the disk is gone")
 
-// Whatever step fails, everything is as before; and whatever step the agent is killed at, the next Install gives the same as ever.
+// Whatever step fails, everything is as before.
 func TestFaultsAtEveryStep(t *testing.T) {
 	for _, copyOnly := range []bool{false, true} {
 		for at := 1; ; at++ {
@@ -362,6 +362,9 @@ func TestFaultsAtEveryStep(t *testing.T) {
 			}
 			after := h.tree("dest") + h.tree("state")
 			// The instructions are written first and nobody reads them back.
+			if _, err := os.Stat(h.path("record", "g")); !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("step %d: the record is left (%v)", at, err)
+			}
 			if strip(after) != strip(before) {
 				t.Fatalf("step %d fails (%v) and leaves\n%s\nwant\n%s", at, err, strip(after), strip(before))
 			}
@@ -388,38 +391,132 @@ func strip(tree string) string {
 
 type killed struct{}
 
-func TestKilledAtEveryStep(t *testing.T) {
-	for at := 1; ; at++ {
-		h := newHost(t)
-		_, second, _, text2 := scene(h)
-		steps, dead := 0, false
-		h.options.fault = func(what, path string) error {
-			if steps++; steps == at {
-				panic(killed{})
-			}
-			return nil
+// killAt installs and dies at a step; it returns false if the Install has fewer steps.
+func (h *host) killAt(at int, archive, text string) (dead bool) {
+	h.t.Helper()
+	steps := 0
+	h.options.fault = func(what, path string) error {
+		if steps++; steps == at {
+			panic(killed{})
 		}
-		func() {
-			defer func() {
-				if r := recover(); r != nil {
-					if _, ok := r.(killed); !ok {
-						panic(r)
-					}
-					dead = true
-				}
-			}()
-			h.must(h.install(second, text2))
-		}()
-		if !dead {
-			break
-		}
+		return nil
+	}
+	defer func() {
 		h.options.fault = nil
-		h.must(h.install(second, text2))
-		h.wantFiles(afterScene)
-		if tree := h.tree("dest"); strings.Contains(tree, tempPrefix) {
-			t.Fatalf("killed at step %d, the next install leaves\n%s", at, tree)
+		if r := recover(); r != nil {
+			if _, ok := r.(killed); !ok {
+				panic(r)
+			}
+			dead = true
+		}
+	}()
+	h.must(h.install(archive, text))
+	return false
+}
+
+// Whatever step the agent is killed at, the next one takes everything back, and then the Install gives the same as ever. Without a record, as
+// after a change to an official agent, the clean-up list is enough for the next Install.
+func TestKilledAtEveryStep(t *testing.T) {
+	for _, recover := range []bool{true, false} {
+		for _, copyOnly := range []bool{false, true} {
+			if copyOnly && !recover {
+				continue
+			}
+			for at := 1; ; at++ {
+				h := newHost(t)
+				h.options.copyOnly = copyOnly
+				_, second, _, text2 := scene(h)
+				before := h.tree("dest") + h.tree("state")
+				if !h.killAt(at, second, text2) {
+					if at < 30 {
+						t.Fatalf("only %d steps", at)
+					}
+					break
+				}
+				if recover {
+					h.must(Recover(context.Background(), h.path("record", "g"), zap.NewNop()))
+					if after := h.tree("dest") + h.tree("state"); strip(after) != strip(before) {
+						t.Fatalf("killed at step %d, recovered:\n%s\nwant\n%s", at, strip(after), strip(before))
+					}
+					h.must(Recover(context.Background(), h.path("record", "g"), zap.NewNop())) // nothing to do
+				}
+				h.must(h.install(second, text2))
+				h.wantFiles(afterScene)
+				if tree := h.tree("dest"); strings.Contains(tree, tempPrefix) {
+					t.Fatalf("killed at step %d, the next install leaves\n%s", at, tree)
+				}
+			}
 		}
 	}
+}
+
+// What somebody else has changed since the agent died is left alone.
+func TestRecoverLeavesStrangersAlone(t *testing.T) {
+	h := newHost(t)
+	h.must(h.install(h.archive("a", "1", "b", "1"), whole))
+	steps := 0
+	second := h.archive("a", "2", "b", "2", "new", "2")
+	h.options.fault = func(what, path string) error {
+		if what == "put in place" {
+			if steps++; steps == 3 { // a and b are the new ones
+				panic(killed{})
+			}
+		}
+		return nil
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Fatal("it was not killed")
+			}
+		}()
+		_ = h.install(second, whole)
+	}()
+	h.options.fault = nil
+	for name, content := range map[string]string{"a": "by hand", "new": "by hand too"} {
+		h.must(os.RemoveAll(h.path("dest/app", name)))
+		h.write(h.path("dest/app"), name, content)
+	}
+	h.must(Recover(context.Background(), h.path("record", "g"), zap.NewNop()))
+	got := h.files()
+	for _, want := range []string{"app/a=by hand", "app/b=1", "app/new=by hand too"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestDamagedRecord(t *testing.T) {
+	h := newHost(t)
+	record := h.path("record", "g")
+	for _, content := range []string{"", "garbage\n", `{"version":9}` + "\n", `{"version":1}` + "\n" + `{"move":{"dir":"/","temp":"etc","name":"x","path":"/x"}}` + "\n" + `{"phase":"staging"}` + "\n"} {
+		h.must(os.MkdirAll(filepath.Dir(record), 0o755))
+		h.must(os.WriteFile(record, []byte(content), 0o600))
+		if err := Recover(context.Background(), record, zap.NewNop()); err == nil || !strings.Contains(err.Error(), record) {
+			t.Errorf("%q: Recover() = %v, want an error that names the record", content, err)
+		}
+	}
+}
+
+// What an Install replaces and no deployment had installed is kept, also on another file system than its own.
+func TestReplacedFilesAreKept(t *testing.T) {
+	h := newHost(t)
+	h.write(h.path("dest/app"), "a", "precious")
+	h.write(h.path("dest/sub"), "l", "-> somewhere")
+	h.must(h.install(h.archive("a", "1", "l", "1"),
+		"file_exists_behavior: OVERWRITE\nfiles:\n  - source: a\n    destination: DEST/app\n  - source: l\n    destination: DEST/sub\n"))
+	h.wantFiles("app/a=1 sub/l=1")
+	index, err := os.ReadFile(h.path("replaced/index.json"))
+	h.must(err)
+	if data, err := os.ReadFile(h.path("replaced/1")); err != nil || string(data) != "precious" {
+		t.Errorf("kept %q, %v", data, err)
+	}
+	if text, err := os.Readlink(h.path("replaced/2")); err != nil || text != "somewhere" || !strings.Contains(string(index), "somewhere") ||
+		!strings.Contains(string(index), h.path("dest/app/a")) {
+		t.Errorf("link %q, %v; index %s", text, err, index)
+	}
+	h.must(h.install(h.archive("a", "2"), whole)) // replaces only its own
+	h.wantFiles("app/a=2")
 }
 
 func TestCancelled(t *testing.T) {

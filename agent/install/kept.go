@@ -52,7 +52,6 @@ func (a *application) renew(d *dirStep) error {
 	if bare && want.access == nil && want.inherited == nil && before.mode == want.mode && sameOwner(before, want.uid, want.gid) {
 		return nil
 	}
-	a.onFailure(d.path, func() error { return a.restore(d.dir, d.name, before, lists) })
 	if !bare {
 		p, err := h.openPlace(".", info{})
 		if err != nil {
@@ -84,8 +83,6 @@ func (a *application) changeOutside() error {
 		if err != nil {
 			return err
 		}
-		before, lists := o.info, o.lists()
-		a.onFailure(path, func() error { return a.restore(x.dir, x.name, before, lists) })
 		err = o.set(granted(o.info, x.grants))
 		o.close()
 		if err != nil {
@@ -93,24 +90,6 @@ func (a *application) changeOutside() error {
 		}
 	}
 	return nil
-}
-
-// restore gives something its owner, mode and lists back.
-func (a *application) restore(dir, name string, before info, lists map[string][]byte) error {
-	h, err := a.to.in(dir)
-	if err != nil {
-		return err
-	}
-	o, err := h.openPlace(name, before)
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	if err := o.setLists(lists); err != nil {
-		return err
-	}
-	o.info.mode = 1 << 31 // no mode, so that the mode is set
-	return o.set(attributes{uid: before.uid, gid: before.gid, asked: true, mode: before.mode})
 }
 
 // setContexts adds the SELinux rules and labels what they are for.
@@ -123,11 +102,7 @@ func (a *application) setContexts() error {
 		if err := a.step("set the SELinux context of", t.place); err != nil {
 			return err
 		}
-		added, err := setContext(a.ctx, c, t.place)
-		if added {
-			a.onFailure(t.place, func() error { return removeContext(a.ctx, t.place) })
-		}
-		if err != nil {
+		if err := setContext(a.ctx, c, t.place, func() error { return a.record.context(t.place) }); err != nil {
 			return err
 		}
 	}

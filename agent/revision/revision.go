@@ -17,6 +17,7 @@ import (
 	"runtime"
 
 	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // Format is how the files of a revision are packed, in the spelling of a deployment specification's BundleType.
@@ -68,6 +69,9 @@ func Download(ctx context.Context, s Source, bundle string, progress func(Progre
 
 // publish makes the staged file durable and gives it its name.
 func publish(staged, bundle string) error {
+	if err := faultpoint.At("download publish"); err != nil {
+		return err
+	}
 	info, err := os.Lstat(staged)
 	if err != nil {
 		return err
@@ -79,6 +83,9 @@ func publish(staged, bundle string) error {
 	}
 	if err := os.Rename(staged, bundle); err != nil {
 		return fmt.Errorf("cannot store the bundle: %w", err)
+	}
+	if err := faultpoint.At("download published"); err != nil {
+		return err
 	}
 	return durable.SyncDir(filepath.Dir(bundle))
 }
@@ -127,6 +134,9 @@ type counted struct {
 }
 
 func (c *counted) Write(p []byte) (int, error) {
+	if err := faultpoint.At("download write"); err != nil {
+		return 0, err
+	}
 	n, err := c.w.Write(p)
 	c.done += int64(n)
 	if c.report != nil {

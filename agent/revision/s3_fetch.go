@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.uber.org/zap"
+
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 const (
@@ -196,6 +198,9 @@ type located struct {
 }
 
 func (l *located) Write(p []byte) (int, error) {
+	if err := faultpoint.At("download write"); err != nil {
+		return 0, err
+	}
 	n, err := l.w.Write(p)
 	l.f.add(int64(n))
 	return n, err

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // staging is the hidden directory beside an archive in which the archive is made. Only the agent's user can enter it, so nobody
@@ -21,6 +22,9 @@ func newStaging(target string) (*staging, error) {
 	s := &staging{dir: stagedName(target), target: target}
 	if err := removeTree(s.dir); err != nil { // of an attempt that was interrupted
 		return nil, fmt.Errorf("cannot remove the rest of an earlier attempt: %w", err)
+	}
+	if err := faultpoint.At("unpack begin"); err != nil {
+		return nil, err
 	}
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return nil, err
@@ -41,6 +45,9 @@ func (s *staging) publish(from string) error {
 	if err := syncFilesystem(s.dir); err != nil {
 		return fmt.Errorf("cannot write the archive to disk: %w", err)
 	}
+	if err := faultpoint.At("unpack publish"); err != nil {
+		return err
+	}
 	s.root.Close() // Windows renames no open directory
 	made := filepath.Join(s.dir, from)
 	err := os.Rename(made, s.target)
@@ -51,6 +58,9 @@ func (s *staging) publish(from string) error {
 		err = replaceDirectory(made, s.target)
 	}
 	if err != nil {
+		return err
+	}
+	if err := faultpoint.At("unpack published"); err != nil {
 		return err
 	}
 	return durable.SyncDir(filepath.Dir(s.target))

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // attributes are what an entry of an archive says of itself. A zero Time is "now", an owner of -1 is the agent's.
@@ -134,6 +136,9 @@ func (t *tree) directory(name string, a attributes) error {
 
 // replacing calls create, if need be a second time after removing the file or link that has the name.
 func (t *tree) replacing(up *os.Root, base string, create func(base string) error) error {
+	if err := faultpoint.At("unpack create"); err != nil {
+		return err
+	}
 	err := create(base)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
@@ -167,6 +172,9 @@ func (t *tree) file(name string, a attributes, write func(*os.File) error) error
 		return err
 	}
 	err = write(f)
+	if err == nil {
+		err = faultpoint.At("unpack written")
+	}
 	if err == nil && a.uid >= 0 {
 		err = f.Chown(a.uid, a.gid) // before the mode: it clears set-id
 	}
@@ -289,6 +297,9 @@ func (t *tree) finish(ctx context.Context, top string) error {
 }
 
 func (t *tree) apply(dir string, a attributes) error {
+	if err := faultpoint.At("unpack directory's attributes"); err != nil {
+		return err
+	}
 	if a.uid >= 0 {
 		if err := t.root.Lchown(dir, a.uid, a.gid); err != nil {
 			return err

@@ -1,0 +1,250 @@
+package install
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"unicode/utf8"
+
+	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/hooks/faultpoint"
+)
+
+// record is what an Install under way needs to be taken back, by itself or, after a crash, by the next one. It is on disk before anything
+// is changed: first which temporary names will be used (phase staging), then, when everything new is there under those names, what
+// exactly is going to be exchanged (phase placing). When the Install can no longer fail, the record is removed.
+//
+// The file has a JSON object in each line. Only the lines up to the last mark of a phase count.
+type record struct {
+	path       string // empty: only in memory
+	phase      phase
+	lists      []savedList
+	moves      []*move
+	attributes []savedAttributes
+	contexts   []string // paths whose SELinux rules were added
+}
+
+type phase string
+
+const (
+	staging phase = "staging"
+	placing phase = "placing"
+)
+
+// recordVersion is the form of the record, for agents to come.
+const recordVersion = 1
+
+// savedList is a clean-up list as it was before.
+type savedList struct {
+	Path    rawPath     `json:"path"`
+	Found   bool        `json:"found"`
+	Mode    fs.FileMode `json:"mode"`
+	Content []byte      `json:"content"`
+}
+
+// identity is what is recorded of an info.
+type identity struct {
+	Kind kind   `json:"kind"`
+	Dev  uint64 `json:"dev"`
+	Ino  uint64 `json:"ino"`
+}
+
+func identityOf(i info) identity { return identity{i.kind, i.dev, i.ino} }
+
+func (i identity) info() info { return info{kind: i.Kind, dev: i.Dev, ino: i.Ino} }
+
+// savedMove is a move as it is recorded.
+type savedMove struct {
+	Dir  rawPath  `json:"dir"`
+	Temp string   `json:"temp"`
+	Name rawPath  `json:"name"`
+	Path rawPath  `json:"path"`
+	Was  identity `json:"was"`
+}
+
+// savedAttributes is what something that is changed in its place had before.
+type savedAttributes struct {
+	Dir   rawPath           `json:"dir"`
+	Name  rawPath           `json:"name"`
+	Is    identity          `json:"is"`
+	UID   int               `json:"uid"`
+	GID   int               `json:"gid"`
+	Mode  uint32            `json:"mode"`
+	Lists map[string][]byte `json:"lists,omitempty"`
+}
+
+// recordLine is one line of the file; one of its fields is set, in the first line Version and CleanupFile.
+type recordLine struct {
+	Version    int              `json:"version,omitempty"`
+	List       *savedList       `json:"list,omitempty"`
+	Move       *savedMove       `json:"move,omitempty"`
+	New        *identity        `json:"new,omitempty"` // of the moves, in their order
+	Attributes *savedAttributes `json:"attributes,omitempty"`
+	Context    rawPath          `json:"context,omitempty"`
+	Phase      phase            `json:"phase,omitempty"`
+}
+
+// rawPath is a path in JSON. Paths on Unix need not be text.
+type rawPath string
+
+func (p rawPath) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(p)) {
+		return json.Marshal(string(p))
+	}
+	return json.Marshal([][]byte{[]byte(p)})
+}
+
+func (p *rawPath) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err == nil {
+		*p = rawPath(text)
+		return nil
+	}
+	var raw [][]byte
+	if err := json.Unmarshal(data, &raw); err != nil || len(raw) != 1 {
+		return fmt.Errorf("%s is no path", data)
+	}
+	*p = rawPath(raw[0])
+	return nil
+}
+
+// begin records what is going to be made under temporary names.
+func (r *record) begin() error {
+	r.phase = staging
+	if r.path == "" {
+		return nil
+	}
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	lines := []recordLine{{Version: recordVersion}}
+	for i := range r.lists {
+		lines = append(lines, recordLine{List: &r.lists[i]})
+	}
+	for _, m := range r.moves {
+		lines = append(lines, recordLine{Move: &savedMove{rawPath(m.dir), m.temp, rawPath(m.name), rawPath(m.path), identityOf(m.was)}})
+	}
+	for _, l := range append(lines, recordLine{Phase: staging}) {
+		if err := out.Encode(l); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(r.path), 0o700); err != nil {
+		return fmt.Errorf("cannot record the install: %w", err)
+	}
+	return durable.WriteFile(r.path, text.Bytes(), 0o600)
+}
+
+// place records what everything new is and what is going to be changed where it stands.
+func (r *record) place() error {
+	if r.path != "" {
+		lines := make([]recordLine, 0, len(r.moves)+len(r.attributes)+1)
+		for _, m := range r.moves {
+			i := identityOf(m.new)
+			lines = append(lines, recordLine{New: &i})
+		}
+		for i := range r.attributes {
+			lines = append(lines, recordLine{Attributes: &r.attributes[i]})
+		}
+		if err := r.append(append(lines, recordLine{Phase: placing})...); err != nil {
+			return err
+		}
+	}
+	r.phase = placing
+	return nil
+}
+
+// context records that an SELinux rule was added. One that a crash keeps from being recorded does no harm: the next Install changes it.
+func (r *record) context(path string) error {
+	if r.path != "" {
+		if err := r.append(recordLine{Context: rawPath(path)}, recordLine{Phase: placing}); err != nil {
+			return err
+		}
+	}
+	r.contexts = append(r.contexts, path)
+	return nil
+}
+
+func (r *record) append(lines ...recordLine) (err error) {
+	if err := faultpoint.At("install record"); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return fmt.Errorf("cannot record the install: %w", err)
+	}
+	out := bufio.NewWriter(f)
+	enc := json.NewEncoder(out)
+	for _, l := range lines {
+		err = errors.Join(err, enc.Encode(l))
+	}
+	if err = errors.Join(err, out.Flush()); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("cannot record the install: %w", err)
+	}
+	return faultpoint.At("install recorded")
+}
+
+// remove forgets the record: there is nothing to take back.
+func (r *record) remove() error {
+	if r.path == "" {
+		return nil
+	}
+	if err := durable.Remove(r.path); err != nil {
+		return fmt.Errorf("cannot remove the record of the install: %w", err)
+	}
+	return nil
+}
+
+// readRecord returns the record that an Install which was cut off has left, or nil if there is none.
+func readRecord(path string) (*record, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the record of an earlier install: %w", err)
+	}
+	whole, draft := &record{path: path}, &record{path: path}
+	named := 0
+	for n, text := range bytes.Split(data, []byte("\n")) {
+		var l recordLine
+		if err := json.Unmarshal(text, &l); err != nil {
+			break // cut short; what the last phase needs is before its mark
+		}
+		switch {
+		case n == 0 && l.Version != recordVersion:
+			return nil, fmt.Errorf("cannot read the record %s of an earlier install: its version is %d, not %d", path, l.Version, recordVersion)
+		case l.List != nil:
+			draft.lists = append(draft.lists, *l.List)
+		case l.Move != nil:
+			m := l.Move
+			draft.moves = append(draft.moves, &move{dir: string(m.Dir), temp: m.Temp, name: string(m.Name), path: string(m.Path), was: m.Was.info()})
+		case l.New != nil && named < len(draft.moves):
+			draft.moves[named].new = l.New.info()
+			named++
+		case l.Attributes != nil:
+			draft.attributes = append(draft.attributes, *l.Attributes)
+		case l.Context != "":
+			draft.contexts = append(draft.contexts, string(l.Context))
+		case l.Phase != "":
+			draft.phase = l.Phase
+			*whole = *draft
+		}
+	}
+	if whole.phase == "" {
+		return nil, fmt.Errorf("cannot read the record %s of an earlier install: it is damaged; if the files of the deployment group are as they should be, remove it", path)
+	}
+	for _, m := range whole.moves {
+		if !tempName.MatchString(m.temp) {
+			return nil, fmt.Errorf("cannot use the record %s of an earlier install: %q is no temporary name", path, m.temp)
+		}
+	}
+	return whole, nil
+}
