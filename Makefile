@@ -10,7 +10,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 DATE    ?= $(shell git show -s --format=%cI HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
-.PHONY: build demo test lint clean help
+.PHONY: build demo test chaos fleet lint clean help
 
 build: ## build bin/codedeploy-agent, static, stripped and reproducible
 	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/codedeploy-agent ./cmd/codedeploy-agent
@@ -26,6 +26,15 @@ test: ## run all tests, with the race detector where there is a C compiler
 		echo "no C compiler ($$(go env CC)): running the tests without the race detector"; \
 		go test -timeout 5m ./...; \
 	fi
+
+# A file system in memory keeps some eight hundred deployments from wearing a disk out; a kill loses nothing there either.
+chaos: ## kill and fault the agent at every step of a deployment, compare with an undisturbed one (some minutes)
+	dir=$$(mktemp -d -p "$$(findmnt -no TARGET -t tmpfs -O exec /dev/shm 2>/dev/null || echo $${TMPDIR:-/tmp})"); trap 'rm -rf "$$dir"' EXIT; \
+	TMPDIR=$$dir CHAOS=all go test -run 'TestChaos|TestKillDuringHook|TestReboot|TestServiceAway' -timeout 60m -parallel 4 -v ./cmd/codedeploy-agent | \
+		grep -E '^ *(---|FAIL|ok|[a-z_]+\.go:[0-9]+:)' | grep -v -E '^ *--- (PASS|SKIP)'
+
+fleet: ## simulate ten thousand hosts after an outage of the service
+	go test -run TestFleetAfterOutage -v ./agent
 
 lint: ## check formatting, vet for three systems, staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi

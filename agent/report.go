@@ -33,8 +33,8 @@ type reporter struct {
 
 	mu      sync.Mutex
 	queue   []*delivery
-	done    map[string]*journal.Entry // delivered, for redelivered commands
-	order   []string                  // keys of done, oldest first
+	done    map[string]*delivered // for redelivered commands
+	order   []string              // keys of done, oldest first
 	waiters []chan struct{}           // closed when the queue is empty
 }
 
@@ -44,8 +44,15 @@ type delivery struct {
 	entry     *journal.Entry
 }
 
+// delivered is a result that the service has accepted.
+type delivered struct {
+	entry *journal.Entry
+	again time.Time     // when it may be delivered again
+	pause time.Duration // between two such deliveries
+}
+
 func newReporter(s Service, j *journal.Journal, log *zap.Logger, accepted func()) *reporter {
-	return &reporter{service: s, journal: j, log: log, accepted: accepted, wake: make(chan struct{}, 1), done: map[string]*journal.Entry{}}
+	return &reporter{service: s, journal: j, log: log, accepted: accepted, wake: make(chan struct{}, 1), done: map[string]*delivered{}}
 }
 
 // report queues an entry that has a result.
@@ -56,7 +63,8 @@ func (r *reporter) report(e *journal.Entry) {
 	r.nudge()
 }
 
-// again queues the result of a command that has ended before, and says whether there is one.
+// again says whether the command has ended before, and queues its result again: the service has lost it, or the answer crossed with
+// this delivery. A service that goes on delivering the command gets the result ever more rarely.
 func (r *reporter) again(commandID string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,12 +73,17 @@ func (r *reporter) again(commandID string) bool {
 			return true
 		}
 	}
-	e, ok := r.done[commandID]
-	if ok {
-		r.queue = append(r.queue, &delivery{entry: e})
+	d, ok := r.done[commandID]
+	if !ok {
+		return false
+	}
+	if now := time.Now(); !now.Before(d.again) {
+		d.pause = min(max(2*d.pause, time.Second), deploymentGap)
+		d.again = now.Add(d.pause)
+		r.queue = append(r.queue, &delivery{entry: d.entry})
 		r.nudge()
 	}
-	return ok
+	return true
 }
 
 func (r *reporter) nudge() {
@@ -121,7 +134,7 @@ func (r *reporter) run(ctx context.Context) {
 				zap.String("event", e.CommandName), zap.String("reason", command.Describe(err)))
 		}
 		failures = 0
-		r.delivered(d)
+		r.settle(d)
 	}
 }
 
@@ -175,15 +188,15 @@ func (r *reporter) rotate() {
 	r.queue = append(r.queue[1:], r.queue[0])
 }
 
-// delivered forgets a delivery that is over.
-func (r *reporter) delivered(d *delivery) {
+// settle forgets a delivery that is over.
+func (r *reporter) settle(d *delivery) {
 	if err := r.journal.Accepted(d.entry); err != nil {
 		r.log.Warn("journal", zap.Error(err))
 	}
 	r.mu.Lock()
 	r.queue = r.queue[1:]
 	if _, known := r.done[d.entry.CommandID]; !known {
-		r.done[d.entry.CommandID] = d.entry
+		r.done[d.entry.CommandID] = &delivered{entry: d.entry}
 		r.order = append(r.order, d.entry.CommandID)
 		if len(r.order) > remembered {
 			delete(r.done, r.order[0])

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -124,6 +126,13 @@ type queue struct {
 func (q *queue) init() {
 	q.commands, q.waiting, q.specs = map[string]*Command{}, map[string][]*Command{}, map[string]any{}
 	q.changed = make(chan struct{})
+}
+
+// Commands are all commands that were queued, in no order.
+func (s *Service) Commands() []*Command {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	return slices.Collect(maps.Values(s.queue.commands))
 }
 
 // Queue queues a command for a host. It is delivered by that host's next poll, or at once if one is held.

@@ -53,6 +53,7 @@ const group = "1f2e3d4c-0000-4000-8000-000000000001"
 // host is a host with the real agent, its own state and destination, and a command service of its own.
 type host struct {
 	t        testing.TB
+	program  string // the agent's binary
 	dir      string // everything of this host is below
 	dest     string // where bundles install to
 	notes    string // file that hooks write to
@@ -79,9 +80,9 @@ func newHost(t testing.TB, settings ...string) *host {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h := &host{t: t, dir: dir}
+	h := &host{t: t, program: binary, dir: dir}
 	h.dest, h.notes, h.config = h.path("srv"), h.path("notes"), h.path("agent.yml")
-	h.service, err = rehearsal.NewService(rehearsal.Options{})
+	h.service, err = rehearsal.NewService(rehearsal.Options{Redeliver: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func (h *host) log() string { return h.read(h.path("log/codedeploy-agent.log")) 
 // start starts the agent.
 func (h *host) start() {
 	h.t.Helper()
-	h.agent = exec.Command(binary, "run", "--config-file", h.config)
+	h.agent = exec.Command(h.program, "run", "--config-file", h.config)
 	h.agent.Env, h.agent.Dir = h.env, "/"
 	h.output = new(bytes.Buffer)
 	h.agent.Stdout, h.agent.Stderr = h.output, h.output

@@ -18,7 +18,7 @@ const (
 	Trace = "CODEDEPLOY_FAULTPOINT_TRACE"
 	// Plan says what happens where: "kill", an error's name such as ENOSPC, or "panic"; then the point and which of this process's
 	// passes of it counts, from 1; then a file that is made when it happens and that keeps it from happening again.
-	// The parts are separated by "|".
+	// The parts are separated by "|", plans by ";".
 	Plan = "CODEDEPLOY_FAULTPOINT_PLAN"
 )
 
@@ -35,7 +35,7 @@ var errnos = map[string]syscall.Errno{
 func At(point string) error {
 	mu.Lock()
 	defer mu.Unlock()
-	point = strings.NewReplacer("|", "/", "\n", " ").Replace(point)
+	point = strings.NewReplacer("|", "/", ";", ",", "\n", " ").Replace(point)
 	passes[point]++
 	if path := os.Getenv(Trace); path != "" {
 		if f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666); err == nil {
@@ -43,24 +43,34 @@ func At(point string) error {
 			f.Close()
 		}
 	}
-	plan := strings.Split(os.Getenv(Plan), "|")
-	if len(plan) != 4 || plan[1] != point || plan[2] != strconv.Itoa(passes[point]) {
-		return nil
+	for plan := range strings.SplitSeq(os.Getenv(Plan), ";") {
+		if p := strings.Split(plan, "|"); len(p) == 4 && p[1] == point && p[2] == strconv.Itoa(passes[point]) && first(p[3]) {
+			return happen(p[0], point)
+		}
 	}
-	once, err := os.OpenFile(plan[3], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	return nil
+}
+
+// first says whether it has not happened before.
+func first(path string) bool {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return nil // it has happened
+		return false
 	}
-	once.Close()
-	switch plan[0] {
+	f.Close()
+	return true
+}
+
+func happen(what, point string) error {
+	switch what {
 	case "kill":
 		kill()
 	case "panic":
 		panic("fault point " + point)
 	}
-	errno, ok := errnos[plan[0]]
+	errno, ok := errnos[what]
 	if !ok {
-		panic("no such fault: " + plan[0])
+		panic("no such fault: " + what)
 	}
 	return &fs.PathError{Op: "write", Path: point, Err: errno}
 }
