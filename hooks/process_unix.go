@@ -63,14 +63,16 @@ func startRunner(self, dir string, number int, lockPath string, env []string, li
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("cannot lock the run: %w", err)
 	}
-	cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
-	cmd.Env = env
-	cmd.ExtraFiles = []*os.File{lock}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if f, ok := live.(*os.File); ok {
-		cmd.Stdout = f
-	}
-	return runnerComplaint(cmd)
+	err = runnersCgroup().start(&syscall.SysProcAttr{Setsid: true}, func(sys *syscall.SysProcAttr) (err error) {
+		cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
+		cmd.Env, cmd.ExtraFiles, cmd.SysProcAttr = env, []*os.File{lock}, sys
+		if f, ok := live.(*os.File); ok {
+			cmd.Stdout = f
+		}
+		complaint, err = runnerComplaint(cmd)
+		return err
+	})
+	return complaint, err
 }
 
 // lockAndRelease waits until the lock is free.
@@ -132,7 +134,7 @@ func makeExecutable(archive, path string, info fs.FileInfo) (warning string, err
 }
 
 // startScript starts the script in a session of its own, without a shell where the kernel can run it itself.
-func startScript(job Job, path string) (*script, error) {
+func startScript(job Job, path string, group *cgroup) (*script, error) {
 	who, err := credentialOf(job.RunAs)
 	if err != nil {
 		return nil, err
@@ -160,21 +162,27 @@ func startScript(job Job, path string) (*script, error) {
 	null, err := os.Open(os.DevNull)
 	if err == nil {
 		defer null.Close()
-		attr := &os.ProcAttr{Env: env, Files: []*os.File{null, outW, errW}, Sys: &syscall.SysProcAttr{Setsid: true}}
+		sys := &syscall.SysProcAttr{Setsid: true}
 		if who != nil {
-			attr.Sys.Credential = who.credential
+			sys.Credential = who.credential
 		}
 		var proc *os.Process
-		proc, err = os.StartProcess(argv[0], argv, attr)
+		start := func() error {
+			return group.start(sys, func(sys *syscall.SysProcAttr) (err error) {
+				proc, err = os.StartProcess(argv[0], argv, &os.ProcAttr{Env: env, Files: []*os.File{null, outW, errW}, Sys: sys})
+				return err
+			})
+		}
+		err = start()
 		if errors.Is(err, syscall.ENOEXEC) {
 			// No "#!" line, or an empty script: a shell would run it, and so did the official agent.
 			argv = append([]string{"/bin/sh"}, argv...)
-			proc, err = os.StartProcess(argv[0], argv, attr)
+			err = start()
 		}
 		if err == nil {
 			outW.Close()
 			errW.Close()
-			return &script{proc: proc, stdout: outR, stderr: errR}, nil
+			return &script{proc: proc, group: group, stdout: outR, stderr: errR}, nil
 		}
 		err = explainStart(path, err)
 	}

@@ -104,7 +104,7 @@ func makeExecutable(string, string, fs.FileInfo) (string, error) { return "", ni
 
 // startScript starts the script; PowerShell scripts through PowerShell, as the official agents do. runas and sudo do not
 // exist on Windows.
-func startScript(job Job, path string) (*script, error) {
+func startScript(job Job, path string, _ *cgroup) (*script, error) {
 	argv := []string{path}
 	if strings.EqualFold(filepath.Ext(path), ".ps1") {
 		ps, err := exec.LookPath("powershell.exe")

@@ -190,6 +190,46 @@ func TestTimeoutEndsTheProcessGroup(t *testing.T) {
 	}
 }
 
+// A script that ran out of time leaves nothing behind, also not what has left its session and process group.
+func TestTimeoutEndsWhatLeftTheSession(t *testing.T) {
+	t.Parallel()
+	if newCgroup() == nil {
+		t.Skip("there are no control groups of version 2 here that this user may make")
+	}
+	r := newRun(t, "#!/bin/sh\nd=$(dirname \"$0\")\n(setsid sh -c '(trap \"\" TERM HUP; echo $$ > \"$0/left\"; while :; do sleep 0.1; done) &' \"$d\" >/dev/null 2>&1 </dev/null &)\n"+
+		"while [ ! -s \"$d/left\" ]; do sleep 0.05; done\nsleep 60\n")
+	r.Scripts[0].Timeout = time.Second
+	var f *Failure
+	if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != CodeTimedOut {
+		t.Fatalf("Do() = %#v", err)
+	}
+	for end := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left := mentioning(t, r.Archive)
+		if len(left) == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a second later these are alive: %v", left)
+		}
+	}
+}
+
+// mentioning are the processes whose arguments name the path.
+func mentioning(t *testing.T, path string) []string {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, p := range all {
+		if line, err := os.ReadFile(p); err == nil && strings.Contains(string(line), path) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
 // alive says whether the process runs (a zombie that nobody reaps does not).
 func alive(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {

@@ -64,7 +64,8 @@ func RunnerMain(dir, script string) int {
 		return 1
 	}
 	out := &output{deployment: job.Deployment, tail: new(Tail), now: time.Now}
-	record, drain := run(job, out)
+	group := newCgroup()
+	record, drain := run(job, out, group)
 	tail, logErr := out.seal()
 	record.Tail = tail
 	if logErr != nil {
@@ -87,11 +88,12 @@ func RunnerMain(dir, script string) int {
 	if drain != nil {
 		<-drain
 	}
+	group.remove()
 	return 0
 }
 
-// run runs the job's script. The channel, if any, is closed when the script's output has ended.
-func run(job Job, out *output) (*Record, <-chan struct{}) {
+// run runs the job's script in the control group. The channel, if any, is closed when the script's output has ended.
+func run(job Job, out *output, group *cgroup) (*Record, <-chan struct{}) {
 	record := &Record{Began: time.Now(), ExitCode: -1}
 	fail := func(code int, format string, args ...any) (*Record, <-chan struct{}) {
 		record.Code, record.Message = code, fmt.Sprintf(format, args...)
@@ -133,7 +135,7 @@ func run(job Job, out *output) (*Record, <-chan struct{}) {
 	} else if warning != "" {
 		record.Warnings = append(record.Warnings, warning)
 	}
-	s, err := startScript(job, path)
+	s, err := startScript(job, path, group)
 	if err != nil {
 		return fail(CodeScriptFailed, "script %s failed: %v", job.Location, err)
 	}
@@ -143,6 +145,7 @@ func run(job Job, out *output) (*Record, <-chan struct{}) {
 // script is a started script.
 type script struct {
 	proc           *os.Process
+	group          *cgroup
 	stdout, stderr *os.File // the reading ends
 }
 
@@ -177,12 +180,13 @@ func watch(job Job, s *script, out *output, record *Record) (*Record, <-chan str
 		terminate(s.proc)
 		select {
 		case end = <-exited:
-			// What the script started in its group and ignores SIGTERM goes too.
-			kill(s.proc)
 		case <-time.After(killGrace):
 			kill(s.proc)
 			end = <-exited
 		}
+		// What the script started goes too: in its process group if it ignores SIGTERM, elsewhere if it has left the group.
+		kill(s.proc)
+		s.group.kill()
 	}
 	select {
 	case <-drained:
