@@ -35,7 +35,7 @@ type reporter struct {
 	queue   []*delivery
 	done    map[string]*delivered // for redelivered commands
 	order   []string              // keys of done, oldest first
-	waiters []chan struct{}           // closed when the queue is empty
+	waiters []chan struct{}       // closed when the queue is empty
 }
 
 type delivery struct {

@@ -114,16 +114,25 @@ func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*R
 		NoPowerShellProfile: r.NoPowerShellProfile,
 	}
 	env := Environment(os.Environ(), r.Event, r.Deployment, r.Rules)
-	complaint, err := startJob(ctx, selfPath(), r.Dir, number, job, env, r.Live)
-	if err != nil {
-		return nil, err
+	for try := 1; ; try++ {
+		complaint, err := startJob(ctx, selfPath(), r.Dir, number, job, env, r.Live)
+		if err != nil {
+			return nil, err
+		}
+		record, begun, err := r.outcome(ctx, f)
+		if begun || err != nil {
+			return record, err
+		}
+		why := complaint()
+		if try == runnerTries {
+			return nil, fmt.Errorf("its runner ended before it began the script: %s", why)
+		}
+		r.Log.Warn("the runner of a script ended before it began it; starting another one", zap.String("script", script.Location), zap.String("reason", why))
 	}
-	record, begun, err := r.outcome(ctx, f)
-	if err == nil && !begun {
-		err = fmt.Errorf("its runner ended before it began the script: %s", complaint())
-	}
-	return record, err
 }
+
+// runnerTries is how often a script's runner is started that ends before it has begun the script, as when the host kills it for its memory.
+const runnerTries = 3
 
 // outcome waits until the script's runner has written its record or is gone, and returns the record. begun false means that the
 // script was never started.

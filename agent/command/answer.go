@@ -76,10 +76,14 @@ func read(resp *http.Response, body []byte, secrets aws.Credentials, result any)
 	return refusal(resp, body, secrets)
 }
 
-// decode reads a successful answer. No body at all is an answer without fields.
+// decode reads a successful answer. No body at all is an answer without fields, if it is the service's: a completion would else be taken for
+// accepted because something in between has answered it.
 func decode(resp *http.Response, body []byte, secrets aws.Credentials, result any) *Error {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
+		if requestID(resp.Header) == "" {
+			return unreadable(resp, body, secrets)
+		}
 		return nil
 	}
 	if body[0] != '{' {

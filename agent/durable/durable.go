@@ -13,7 +13,8 @@ import (
 )
 
 // WriteFile replaces path by a file with this content and mode: it is written under a temporary name in the same directory,
-// synced, renamed, and the directory is synced. The umask does not matter. A link at path is replaced, not followed.
+// synced, renamed, and the directory is synced. The umask does not matter. A link at path is replaced, not followed. The temporary name
+// is always the same one, so that what a crash leaves of it is gone with the next write; a path must not have two writers at a time.
 func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	if err := replace(path, content, mode); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
@@ -25,7 +26,11 @@ func replace(path string, content []byte, mode fs.FileMode) (err error) {
 	if err := faultpoint.At("write " + filepath.Base(path)); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600 and new, so nobody else sees the content
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // new, so nobody else sees the content
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (a *application) run() error {
 		return err
 	}
 	a.prepare()
-	for _, stage := range []func() error{a.begin, a.writeTransition, a.stage, a.sync, a.identify, a.putInPlace, a.changeKept, a.changeOutside,
+	for _, stage := range []func() error{a.begin, a.writeTransition, a.stage, a.sync, a.identify, a.keepReplaced, a.putInPlace, a.changeKept, a.changeOutside,
 		a.setContexts, a.sync, a.writeLists, a.commit} {
 		if err := stage(); err != nil {
 			return err
@@ -130,6 +130,9 @@ func (a *application) begin() error {
 	r.moves = a.moves
 	for _, s := range []stateFile{left.names, left.list} {
 		r.lists = append(r.lists, savedList{Path: rawPath(s.path), Found: s.found, Mode: s.mode, Content: s.content})
+	}
+	if len(a.foreignMoves()) > 0 {
+		r.replaced = a.plan.request.ReplacedDir
 	}
 	if err := a.step("record the install at", r.path); err != nil {
 		return err

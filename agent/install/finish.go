@@ -27,11 +27,7 @@ func (a *application) finish() {
 			p.log.Warn("cannot remove a file of the previous revision; the next install will try again", zap.String("path", r.path), zap.Error(err))
 		}
 	}
-	kept := a.keepReplaced()
 	for _, m := range a.old {
-		if kept[m] {
-			continue
-		}
 		if err := a.to.removeTree(m.dir, m.temp); err != nil {
 			left := filepath.Join(m.dir, m.temp)
 			a.failed = append(a.failed, left)

@@ -193,9 +193,9 @@ func (h *handle) rename2(from, to string, flags uint) error {
 	return h.fail("put in place", to, err)
 }
 
-// move gives something another name in another directory of the same file system.
-func (h *handle) move(from string, dir *handle, to string) error {
-	return h.fail("move", from, unix.Renameat(h.fd, from, dir.fd, to))
+// linkTo gives a file or link a second name in another directory of the same file system.
+func (h *handle) linkTo(from string, dir *handle, to string) error {
+	return h.fail("keep", from, unix.Linkat(h.fd, from, dir.fd, to, 0))
 }
 
 // names lists a directory's content.

@@ -78,7 +78,7 @@ func (h *handle) place(string, string) error { return errNoSuchRename }
 
 func (h *handle) exchange(string, string) error { return errNoSuchRename }
 
-func (h *handle) move(string, *handle, string) error { return errNoSuchRename }
+func (h *handle) linkTo(string, *handle, string) error { return errNoSuchRename }
 
 // names lists a directory's content.
 func (h *handle) names(name string) ([]string, error) {

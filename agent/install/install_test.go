@@ -475,7 +475,7 @@ func TestRecoverLeavesStrangersAlone(t *testing.T) {
 	h.options.fault = nil
 	for name, content := range map[string]string{"a": "by hand", "new": "by hand too"} {
 		h.must(os.RemoveAll(h.path("dest/app", name)))
-		h.write(h.path("dest/app"), name, content)
+		h.must(os.WriteFile(h.path("dest/app", name), []byte(content), 0o644))
 	}
 	h.must(Recover(context.Background(), h.path("record", "g"), zap.NewNop()))
 	got := h.files()

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 	"unicode/utf8"
 
 	"codedeploy-agent/agent/durable"
@@ -27,6 +28,7 @@ type record struct {
 	moves      []*move
 	attributes []savedAttributes
 	contexts   []string // paths whose SELinux rules were added
+	replaced   string   // directory that keeps what is replaced, empty if nothing is
 }
 
 type phase string
@@ -52,11 +54,15 @@ type identity struct {
 	Kind kind   `json:"kind"`
 	Dev  uint64 `json:"dev"`
 	Ino  uint64 `json:"ino"`
+	// Time is when it was changed, in nanoseconds.
+	Time int64 `json:"time"`
 }
 
-func identityOf(i info) identity { return identity{i.kind, i.dev, i.ino} }
+func identityOf(i info) identity { return identity{i.kind, i.dev, i.ino, i.mtime.UnixNano()} }
 
-func (i identity) info() info { return info{kind: i.Kind, dev: i.Dev, ino: i.Ino} }
+func (i identity) info() info {
+	return info{kind: i.Kind, dev: i.Dev, ino: i.Ino, mtime: time.Unix(0, i.Time)}
+}
 
 // savedMove is a move as it is recorded.
 type savedMove struct {
@@ -86,6 +92,7 @@ type recordLine struct {
 	New        *identity        `json:"new,omitempty"` // of the moves, in their order
 	Attributes *savedAttributes `json:"attributes,omitempty"`
 	Context    rawPath          `json:"context,omitempty"`
+	Replaced   rawPath          `json:"replaced,omitempty"`
 	Phase      phase            `json:"phase,omitempty"`
 }
 
@@ -127,6 +134,9 @@ func (r *record) begin() error {
 	}
 	for _, m := range r.moves {
 		lines = append(lines, recordLine{Move: &savedMove{rawPath(m.dir), m.temp, rawPath(m.name), rawPath(m.path), identityOf(m.was)}})
+	}
+	if r.replaced != "" {
+		lines = append(lines, recordLine{Replaced: rawPath(r.replaced)})
 	}
 	for _, l := range append(lines, recordLine{Phase: staging}) {
 		if err := out.Encode(l); err != nil {
@@ -233,6 +243,8 @@ func readRecord(path string) (*record, error) {
 			draft.attributes = append(draft.attributes, *l.Attributes)
 		case l.Context != "":
 			draft.contexts = append(draft.contexts, string(l.Context))
+		case l.Replaced != "":
+			draft.replaced = string(l.Replaced)
 		case l.Phase != "":
 			draft.phase = l.Phase
 			*whole = *draft

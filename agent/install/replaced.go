@@ -2,9 +2,10 @@ package install
 
 import (
 	"encoding/json"
-	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"go.uber.org/zap"
@@ -22,68 +23,87 @@ type replacedFile struct {
 	Link rawPath `json:"link,omitempty"` // where a link led
 }
 
-// keepReplaced moves what the Install has replaced and no deployment had put there to Request.ReplacedDir, so that an operator can bring it
-// back when the deployment fails later (official agents: it is gone). It returns the moves that it has dealt with.
-func (a *application) keepReplaced() map[*move]bool {
-	kept := map[*move]bool{}
+// keepReplaced keeps what the Install is going to replace and no deployment had put there in Request.ReplacedDir, so that an operator can bring
+// it back when the deployment fails later (official agents: it is gone). A second name of the same file costs no space.
+func (a *application) keepReplaced() error {
 	p := a.plan
+	foreign := a.foreignMoves()
+	if len(foreign) == 0 {
+		return nil
+	}
+	if err := a.step("keep what is replaced in", p.request.ReplacedDir); err != nil {
+		return err
+	}
+	dir, names, err := a.makeReplacedDir(foreign)
+	if err != nil {
+		return fmt.Errorf("cannot keep what the revision replaces: %w", err)
+	}
+	for n, m := range foreign {
+		if names[n] == "" {
+			continue
+		}
+		if err := a.keep(m, dir, names[n]); err != nil {
+			return fmt.Errorf("cannot keep %s, which the revision replaces: %w", show(m.path), err)
+		}
+	}
+	p.log.Info("what stood at the place of new files and was not installed by a deployment is kept until the next deployment",
+		zap.String("dir", dir), zap.Int("files", len(foreign)))
+	return nil
+}
+
+// foreignMoves are those that replace what is to be kept.
+func (a *application) foreignMoves() []*move {
 	var foreign []*move
-	for _, m := range a.old {
-		if m.foreign && (m.was.kind == regular || m.was.kind == link) {
+	for _, m := range a.moves {
+		if a.plan.request.ReplacedDir != "" && m.foreign && (m.was.kind == regular || m.was.kind == link) {
 			foreign = append(foreign, m)
 		}
 	}
-	if len(foreign) == 0 || p.request.ReplacedDir == "" {
-		return kept
-	}
-	dir, err := a.makeReplacedDir(foreign)
-	if err != nil {
-		p.log.Warn("what the revision has replaced is not kept", zap.Error(err))
-		return kept
-	}
-	for n, m := range foreign {
-		if err := a.moveTo(m, dir, strconv.Itoa(n+1)); err != nil {
-			p.log.Warn("what the revision has replaced is not kept", zap.String("path", m.path), zap.Error(err))
-			continue
-		}
-		kept[m] = true
-	}
-	p.log.Info("what stood at the place of new files and was not installed by a deployment is kept until the next deployment",
-		zap.String("dir", dir), zap.Int("files", len(kept)))
-	return kept
+	return foreign
 }
 
-// makeReplacedDir makes the directory with its index, which is complete before anything is moved.
-func (a *application) makeReplacedDir(foreign []*move) (string, error) {
-	dir := a.plan.request.ReplacedDir
+// makeReplacedDir makes the directory with its index, which is complete before anything is kept, and returns the names for the moves. What
+// an attempt that was cut off has kept stays: only that was there before any deployment. Its moves have no name.
+func (a *application) makeReplacedDir(foreign []*move) (dir string, names []string, err error) {
+	dir = a.plan.request.ReplacedDir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return "", err
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", nil, err
 	}
-	index := make([]replacedFile, 0, len(foreign))
-	for n, m := range foreign {
-		f := replacedFile{Path: rawPath(m.path), File: strconv.Itoa(n + 1)}
+	var index []replacedFile
+	path := filepath.Join(dir, replacedIndex)
+	if text, err := os.ReadFile(path); err == nil {
+		if err := json.Unmarshal(text, &index); err != nil {
+			return "", nil, fmt.Errorf("cannot read %s: %w", path, err)
+		}
+	}
+	before := len(index)
+	for _, m := range foreign {
+		if slices.ContainsFunc(index[:before], func(f replacedFile) bool { return string(f.Path) == m.path }) {
+			names = append(names, "")
+			continue
+		}
+		f := replacedFile{Path: rawPath(m.path), File: strconv.Itoa(len(index) + 1)}
 		if m.was.kind == link {
-			text, err := os.Readlink(filepath.Join(m.dir, m.temp))
+			text, err := os.Readlink(filepath.Join(m.dir, m.name))
 			if err != nil {
-				return "", err
+				return "", nil, err
 			}
 			f.Link = rawPath(text)
 		}
-		index = append(index, f)
+		index, names = append(index, f), append(names, f.File)
 	}
 	text, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return dir, durable.WriteFile(filepath.Join(dir, replacedIndex), append(text, '\n'), 0o600)
+	return dir, names, durable.WriteFile(path, append(text, '\n'), 0o600)
 }
 
-// moveTo moves what stands at a move's temporary name to another directory, which may be on another file system.
-func (a *application) moveTo(m *move, dir, name string) error {
+// keep gives what stands at a move's place a second name, or copies it to another file system.
+func (a *application) keep(m *move, dir, name string) error {
 	to, err := a.from.in(dir)
 	if err != nil {
 		return err
@@ -92,20 +112,15 @@ func (a *application) moveTo(m *move, dir, name string) error {
 	if err != nil {
 		return err
 	}
-	if from.move(m.temp, to, name) == nil {
+	if from.linkTo(m.name, to, name) == nil || m.was.kind == link { // of a link the index says where it led
 		return nil
 	}
-	if m.was.kind == regular { // of a link the index says where it led
-		is, err := from.look(m.temp)
-		if err != nil {
-			return err
-		}
-		if err := a.copier.copy(from, m.temp, is, to, name, attributes{uid: is.uid, gid: is.gid, mode: is.mode}); err != nil {
-			if e := to.unlink(name); !missing(e) {
-				err = errors.Join(err, e)
-			}
-			return err
-		}
+	is, err := from.look(m.name)
+	if err != nil {
+		return err
 	}
-	return from.unlink(m.temp)
+	if !is.same(m.was) {
+		return errChanged
+	}
+	return a.copier.copy(from, m.name, is, to, name, attributes{uid: is.uid, gid: is.gid, mode: is.mode})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"go.uber.org/zap"
@@ -61,6 +62,9 @@ func (r *record) undo(ctx context.Context, byHand bool) (left []string, err erro
 	}
 	for _, l := range r.lists {
 		note(string(l.Path), u.list(l))
+	}
+	if r.replaced != "" && len(u.failed) == 0 && len(u.left) == 0 { // everything is where it was
+		note(r.replaced, os.RemoveAll(r.replaced))
 	}
 	if len(u.failed) == 0 {
 		if err := r.remove(); err != nil {
@@ -145,7 +149,8 @@ func (m *move) isNew(i info) bool {
 	if m.new.ino == 0 { // a system without such numbers: this process knows what it has done
 		return i.kind != absent && i.kind == m.new.kind && m.placed
 	}
-	return i.kind != absent && i.same(m.new)
+	// A file that somebody has made since can have got the number of one that is gone, but not its time.
+	return i.kind != absent && i.same(m.new) && (i.kind == directory || i.mtime.Equal(m.new.mtime))
 }
 
 func (m *move) isOld(i info) bool { return m.was.kind != absent && i.same(m.was) }

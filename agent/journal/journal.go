@@ -174,7 +174,11 @@ func (j *Journal) append(e *Entry, sync bool, lines ...line) (err error) {
 		text.Write(data)
 		text.WriteByte('\n')
 	}
-	if err := faultpoint.At("journal " + name); err != nil {
+	point := "journal step"
+	if slices.Contains([]string{stepReceived, stepAcknowledged, stepEnded, stepOffered, stepAccepted}, name) {
+		point = "journal " + name
+	}
+	if err := faultpoint.At(point); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(j.path(e.CommandID), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
@@ -190,7 +194,7 @@ func (j *Journal) append(e *Entry, sync bool, lines ...line) (err error) {
 			return err
 		}
 	}
-	return faultpoint.At("journal " + name + " recorded")
+	return faultpoint.At(point + " recorded")
 }
 
 func (j *Journal) write(f *os.File, text []byte, sync bool) (err error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.uber.org/zap"
 
@@ -101,6 +102,7 @@ func (f *s3Fetch) parts(ctx context.Context, at int64) error {
 // of its first part if the answer shows it to be big.
 func (f *s3Fetch) stretch(ctx context.Context, from, to int64) (int64, error) {
 	standard := retry.NewStandard()
+	renewed := false
 	for attempt := 1; ; attempt++ {
 		n, end, err := f.attempt(ctx, from, to)
 		from, to = from+n, end
@@ -112,6 +114,11 @@ func (f *s3Fetch) stretch(ctx context.Context, from, to int64) (int64, error) {
 		}
 		if n >= s3Headway {
 			attempt = 1
+		}
+		if !renewed && expired(err) && f.renew() {
+			renewed = true
+			f.o.Log.Info("S3 does not accept the credentials any more; they are fetched again", zap.Stringer("source", f))
+			continue
 		}
 		if !worthRetrying(standard, err) {
 			return from, err
@@ -133,6 +140,21 @@ func (f *s3Fetch) stretch(ctx context.Context, from, to int64) (int64, error) {
 			return from, err
 		}
 	}
+}
+
+// expired says whether S3 refused the credentials because of their age.
+func expired(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (api.ErrorCode() == "ExpiredToken" || api.ErrorCode() == "TokenRefreshRequired")
+}
+
+// renew makes the next request fetch the credentials again, if they are of a kind that can be.
+func (f *s3Fetch) renew() bool {
+	held, ok := f.o.Credentials.(interface{ Invalidate() })
+	if ok {
+		held.Invalidate()
+	}
+	return ok
 }
 
 func worthRetrying(standard *retry.Standard, err error) bool {

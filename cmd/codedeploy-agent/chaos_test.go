@@ -161,7 +161,7 @@ func (c *chaos) trace(t *testing.T) []string {
 	h.deploy(chaosRevision(h, "two"), rehearsal.Succeeded)
 	h.stop()
 	c.undisturbed[false] = c.state(h)
-	points := strings.Fields(strings.ReplaceAll(h.read(trace), " ", "_"))
+	points := strings.Split(strings.TrimSpace(h.read(trace)), "\n")
 	h.env = h.env[:len(h.env)-1]
 	h.start()
 	h.deploy(chaosRevision(h, "three"), rehearsal.Succeeded)
@@ -169,9 +169,6 @@ func (c *chaos) trace(t *testing.T) []string {
 	c.undisturbed[true] = c.state(h)
 	slices.Sort(points)
 	points = slices.Compact(points)
-	for i := range points {
-		points[i] = strings.ReplaceAll(points[i], "_", " ")
-	}
 	if len(points) < 100 {
 		t.Fatalf("only %d points: %q", len(points), points)
 	}
@@ -212,11 +209,14 @@ func (c *chaos) killCases(t *testing.T, points []string) []chaosCase {
 	return cases
 }
 
-// diskCases lets the disk fail at every point but those of the runner's start, which are no writes.
+// diskCases lets the disk fail at every point.
 func (c *chaos) diskCases(points []string) []chaosCase {
 	errors := []string{"ENOSPC", "EIO", "EROFS", "EMFILE"}
 	var cases []chaosCase
 	for i, p := range points {
+		if name, _, _ := strings.Cut(p, "|"); slices.Contains([]string{"acknowledged", "specification received", "result delivered"}, name) {
+			continue // nothing is written there
+		}
 		e := errors[i%len(errors)]
 		cases = append(cases, chaosCase{name: e + " at " + p, plans: []string{e + "|" + p}, outcome: mayFail})
 	}
@@ -292,7 +292,7 @@ func (c *chaos) deploy(h *host, files []file) played {
 				<-exited
 			}
 			p.log += output.String()
-			if ended {
+			if ended && agent.ProcessState.ExitCode() >= 0 {
 				return
 			}
 			p.restarts++
@@ -341,8 +341,12 @@ func (c *chaos) try(t *testing.T, k chaosCase) {
 	after := c.state(h)
 	switch {
 	case second.outcome.Status == rehearsal.Succeeded:
-		if after != c.undisturbed[false] {
-			fail(&c.damaged, "the host is not as after an undisturbed deployment:\n%s", difference(c.undisturbed[false], after))
+		want := c.undisturbed[false]
+		if k.outcome == mayFail { // what could not be tidied up is told in the log, and tidied up later
+			want, after = withoutTidying(want), withoutTidying(after)
+		}
+		if after != want {
+			fail(&c.damaged, "the host is not as after an undisturbed deployment:\n%s", difference(want, after))
 		}
 		c.wantScriptsOnce(t, h, "two")
 		return
@@ -372,6 +376,14 @@ func (c *chaos) try(t *testing.T, k chaosCase) {
 	if got := c.state(h); files(got) != files(c.undisturbed[true]) {
 		fail(&c.damaged, "after the next deployment:\n%s", difference(files(c.undisturbed[true]), files(got)))
 	}
+}
+
+// withoutTidying leaves out of a state what is only about what is to be removed later.
+func withoutTidying(state string) string {
+	lines := strings.Split(state, "\n")
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool {
+		return strings.Contains(l, "-cleanup") || strings.HasPrefix(l, "root.state/journal/")
+	}), "\n")
 }
 
 // wantScriptsOnce checks that each script of the second deployment ran once and that its output is whole.
