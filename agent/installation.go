@@ -44,22 +44,11 @@ func (x *Executor) install(ctx context.Context, spec *command.Specification, d s
 	if err := checkEvents(a, name, spec.AllPossibleLifecycleEvents); err != nil {
 		return err
 	}
-	behavior, err := appspec.ParseFileExistsBehavior(spec.FileExistsBehavior)
+	request, err := x.installRequest(spec, d.Archive(), a, name, log)
 	if err != nil {
-		return fmt.Errorf("cannot use the deployment's option for existing files: %w", err)
+		return err
 	}
-	c := x.config
-	plan, err := install.Build(ctx, install.Request{
-		Archive: d.Archive(), AppSpec: a, AppSpecName: name, Behavior: behavior,
-		CleanupFile: x.store.CleanupFile(d.Group), InstructionsFile: x.store.InstructionsFile(d.Group),
-		RecordFile: x.installRecord(d.Group), ReplacedDir: filepath.Join(x.replacedDir(d.Group), d.ID),
-		Restricted: x.store.Restricted(),
-		Hardening: install.Hardening{
-			RejectSymlinkTargets: c.RejectSymlinkPermissionTargets, RejectSetID: c.RejectUnsafePermissionsInBundle,
-			RejectUnconfinedSELinux: c.RejectUnconfinedSELinuxInBundle, RejectTraversal: c.RejectPathTraversalInBundle,
-		},
-		Log: log,
-	})
+	plan, err := install.Build(ctx, request)
 	if err != nil {
 		return err
 	}
@@ -72,6 +61,26 @@ func (x *Executor) install(ctx context.Context, spec *command.Specification, d s
 	}
 	log.Info("revision installed", zap.String("plan", plan.Summary()), zap.Duration("took", time.Since(began)))
 	return nil
+}
+
+// installRequest is what there is to install from the archive, and by which rules.
+func (x *Executor) installRequest(spec *command.Specification, archive string, a *appspec.AppSpec, name string, log *zap.Logger) (install.Request, error) {
+	behavior, err := appspec.ParseFileExistsBehavior(spec.FileExistsBehavior)
+	if err != nil {
+		return install.Request{}, fmt.Errorf("cannot use the deployment's option for existing files: %w", err)
+	}
+	c, group := x.config, spec.GroupID
+	return install.Request{
+		Archive: archive, AppSpec: a, AppSpecName: name, Behavior: behavior,
+		CleanupFile: x.store.CleanupFile(group), InstructionsFile: x.store.InstructionsFile(group),
+		RecordFile: x.installRecord(group), ReplacedDir: filepath.Join(x.replacedDir(group), spec.DeploymentID),
+		Restricted: x.store.Restricted(),
+		Hardening: install.Hardening{
+			RejectSymlinkTargets: c.RejectSymlinkPermissionTargets, RejectSetID: c.RejectUnsafePermissionsInBundle,
+			RejectUnconfinedSELinux: c.RejectUnconfinedSELinuxInBundle, RejectTraversal: c.RejectPathTraversalInBundle,
+		},
+		Log: log,
+	}, nil
 }
 
 // installRecord is where an Install of the group that is under way is recorded.

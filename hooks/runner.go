@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -114,17 +112,9 @@ func run(job Job, out *output, group *cgroup) (*Record, <-chan struct{}) {
 	if job.First {
 		out.line("", "LifecycleEvent - "+oneLine(job.Event))
 	}
-	rel := filepath.FromSlash(strings.TrimLeft(job.Location, "/"))
-	path := job.Archive + string(filepath.Separator) + rel // not cleaned: the script sees it as its own name (official agents)
-	if !filepath.IsLocal(rel) {
-		return fail(CodeScriptMissing, "script %s is outside of the revision", job.Location)
-	}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return fail(CodeScriptMissing, "script %s does not exist at the specified location: %s", job.Location, path)
-	case err != nil:
-		return fail(CodeScriptMissing, "cannot find script %s: %v", job.Location, err)
+	path, info, failure := locate(job.Archive, job.Location)
+	if failure != nil {
+		return fail(failure.Code, "%s", failure.Message)
 	}
 	out.line("", "Script - "+oneLine(job.Location))
 	if info.IsDir() {

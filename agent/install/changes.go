@@ -30,9 +30,9 @@ const keptDirectory = "directory of the previous revision"
 
 // Change is one thing a plan does.
 type Change struct {
-	Path   string
-	Action Action
-	Detail string // for people; may be empty
+	Path   string `json:"path"`
+	Action Action `json:"action"`
+	Detail string `json:"detail,omitempty"` // for people
 }
 
 // Changes lists what the plan does in the order of execution: directories and files, permissions, deletions.
@@ -55,7 +55,13 @@ func (p *Plan) Changes() []Change {
 		case f.was.kind == absent:
 			add(f.path, Create, f.detail())
 		default:
-			add(f.path, Overwrite, f.detail())
+			detail := f.detail()
+			if p.explain {
+				if d := f.difference(); d != "" {
+					detail += ", " + d
+				}
+			}
+			add(f.path, Overwrite, detail)
 		}
 	}
 	for _, path := range p.retained {

@@ -19,6 +19,7 @@ type Plan struct {
 	warnings []Problem
 	log      *zap.Logger
 	applied  bool
+	explain  bool // see Explain
 }
 
 // step is the making of one directory or one file: exactly one of the two is set.

@@ -274,7 +274,7 @@ func (c *chaos) deploy(h *host, files []file) played {
 	var supervised sync.WaitGroup
 	supervised.Go(func() {
 		for {
-			output := new(bytes.Buffer)
+			output, polls := new(bytes.Buffer), len(h.service.Requests("PollHostCommand"))
 			agent := exec.Command(h.program, "run", "--config-file", h.config)
 			agent.Env, agent.Dir, agent.Stdout, agent.Stderr = h.env, "/", output, output
 			if err := agent.Start(); err != nil {
@@ -284,6 +284,7 @@ func (c *chaos) deploy(h *host, files []file) played {
 			exited := make(chan struct{})
 			go func() { _ = agent.Wait(); close(exited) }()
 			ended := false
+			h.begun(exited, polls)
 			select {
 			case <-exited:
 			case <-over:
@@ -302,6 +303,18 @@ func (c *chaos) deploy(h *host, files []file) played {
 	close(over)
 	supervised.Wait()
 	return p
+}
+
+// begun waits until an agent polls, which it does when it has taken up what an earlier one left, or has exited. polls is how often the service
+// was polled before.
+func (h *host) begun(exited <-chan struct{}, polls int) {
+	for len(h.service.Requests("PollHostCommand")) <= polls {
+		select {
+		case <-exited:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 func (c *chaos) try(t *testing.T, k chaosCase) {

@@ -39,6 +39,11 @@ func newLocalLog(c *config.Config) (log *zap.Logger, closeLog func(), err error)
 	return log, func() { log.Sync(); file.Close() }, nil
 }
 
+// quietLog is the log of a command that only looks: warnings on standard error, no file.
+func quietLog(c *config.Config) *zap.Logger {
+	return zap.New(zapcore.NewCore(encoder(c, true), zapcore.Lock(os.Stderr), zapcore.WarnLevel))
+}
+
 // newWireLog is the log of requests for bundles (log_aws_wire), nil if it is not wanted. Its name is the official agent 2.x's.
 func newWireLog(c *config.Config) (*zap.Logger, error) {
 	if !c.LogAWSWire {

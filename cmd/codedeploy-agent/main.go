@@ -84,6 +84,6 @@ func rootCommand() *cobra.Command {
 		Version:       version,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(runCommand(), deployLocalCommand(), configCommand(), versionCommand())
+	root.AddCommand(runCommand(), deployLocalCommand(), planCommand(), configCommand(), versionCommand())
 	return root
 }

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"codedeploy-agent/agent"
+	"codedeploy-agent/agent/config"
+	"codedeploy-agent/hooks"
+)
+
+// deploymentTypes are the kinds of deployment by the lifecycle events that run on the host which gets the revision.
+var deploymentTypes = map[string][]string{
+	"in-place": {hooks.ApplicationStop, hooks.DownloadBundle, hooks.BeforeInstall, hooks.Install, hooks.AfterInstall, hooks.ApplicationStart,
+		hooks.ValidateService},
+	"in-place-load-balancer": hooks.LocalOrder(),
+	"blue-green": {hooks.ApplicationStop, hooks.DownloadBundle, hooks.BeforeInstall, hooks.Install, hooks.AfterInstall, hooks.ApplicationStart,
+		hooks.ValidateService, hooks.BeforeAllowTraffic, hooks.AfterAllowTraffic},
+}
+
+func planCommand() *cobra.Command {
+	var d agent.LocalDeployment
+	var file, kind string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "plan [PATH]",
+		Short: "Show what a deployment would do on this host, changing nothing",
+		Long: `Show what a deployment of a bundle would do on this host: which scripts of which revision run as whom, which files are
+created, replaced or removed, which modes, owners and lists are set, and everything that would make it fail.
+Nothing is changed. PATH is a directory or an archive (.tar, .tgz, .tar.gz, .zip); the default is the current directory.
+
+With --deployment-group and the agent's configuration the plan is for the revision that is installed here; run it as
+the agent's user then. --deployment-type says which lifecycle events run on the host that gets the revision; by
+default those of deploy-local, which are all.
+
+Exit codes: 0 the deployment could succeed, 1 it could not, for the reasons shown, 2 wrong command line.`,
+		Example: `  codedeploy-agent plan
+  codedeploy-agent plan ./bundle.zip --deployment-type blue-green
+  sudo codedeploy-agent plan ./bundle.tgz -g 1f2e3d4c-0000-4000-8000-000000000001 --json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d.Location = "."
+			if len(args) == 1 {
+				d.Location = args[0]
+			}
+			d.Type = bundleType(d.Location)
+			if kind != "" {
+				events, ok := deploymentTypes[kind]
+				if !ok {
+					return &exitError{exitInvalid, fmt.Errorf("cannot use --deployment-type %q: it must be in-place, in-place-load-balancer or blue-green", kind)}
+				}
+				d.Events = events
+			}
+			return failed(showPlan(cmd, &d, file, asJSON))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&d.FileExists, "file-exists-behavior", "b", "DISALLOW", "DISALLOW, OVERWRITE or RETAIN")
+	f.StringVarP(&d.GroupID, "deployment-group", "g", "default-local-deployment-group", "deployment group's id")
+	f.StringVar(&kind, "deployment-type", "", "in-place, in-place-load-balancer or blue-green (default: all events)")
+	f.StringVarP(&file, "agent-configuration-file", "c", "", "the agent's configuration file (default "+config.DefaultPath()+" if it is there)")
+	f.StringVarP(&d.AppSpecName, "appspec-filename", "A", "appspec.yml", "AppSpec file in the bundle")
+	f.BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	return cmd
+}
+
+// bundleType tells a bundle's type by its name.
+func bundleType(location string) string {
+	name := strings.ToLower(filepath.Base(location))
+	for ending, kind := range map[string]string{".tar": "tar", ".tgz": "tgz", ".tar.gz": "tgz", ".zip": "zip"} {
+		if info, err := os.Stat(location); strings.HasSuffix(name, ending) && (err != nil || !info.IsDir()) {
+			return kind
+		}
+	}
+	return "directory"
+}
+
+func showPlan(cmd *cobra.Command, d *agent.LocalDeployment, file string, asJSON bool) error {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	c, _, err := config.Load(file)
+	if err != nil {
+		return &exitError{exitInvalid, err}
+	}
+	d.Config, d.Log = c, quietLog(c)
+	d.Sources = &agent.BundleSources{Config: c, Log: d.Log}
+	plan, err := d.Plan(ctx)
+	var invalid *agent.InvalidError
+	if errors.As(err, &invalid) {
+		return &exitError{exitInvalid, err}
+	}
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		err = e.Encode(plan)
+	} else {
+		_, err = plan.WriteTo(out)
+	}
+	if err == nil && len(plan.Problems) > 0 {
+		err = fmt.Errorf("the deployment would fail: %d problems", len(plan.Problems))
+	}
+	return err
+}
