@@ -17,7 +17,8 @@ func parseError(t *testing.T, text string) string {
 	return err.Error()
 }
 
-// The official agent 1.8 gives each of these the same number of seconds. It warns of nothing; we do where the number is not what is written.
+// The official agent 1.8 gives each of these the same number of seconds, except 0o17, which only release 2 knows, and those that are too long
+// for release 2. It warns of nothing; we do where the number is not what is written.
 func TestTimeouts(t *testing.T) {
 	const day = 24 * 3600
 	for _, c := range []struct {
@@ -28,7 +29,7 @@ func TestTimeouts(t *testing.T) {
 		{"20", 20, false}, {"20   ", 20, false}, {"+20", 20, false}, {"'20'", 20, false}, {`"20"`, 20, false}, {"' 20 '", 20, false}, {"7200", 7200, false},
 		{"", 3600, false}, {"~", 3600, false}, {"null", 3600, false}, {"NULL", 3600, false}, {"no", 3600, true}, {"false", 3600, true},
 		{"5m", 5, true}, {"20s", 20, true}, {"1 000", 1, true}, {"'5 minutes'", 5, true}, {"300 # s", 300, false},
-		{"1_000", 1000, false}, {"'1_000'", 1000, false}, {"1,000", 1000, true}, {"'1,000'", 1, true}, {"1__0", 10, false}, {"'1__0'", 1, true},
+		{"1_000", 1000, false}, {"'1_000'", 1000, false}, {"1,000", 1000, true}, {"'1,000'", 1, true}, {"'1__0'", 1, true},
 		{"30.0", 30, true}, {"30.9", 30, true}, {"30.", 30, true}, {"2e1", 2, true}, {"2.5e1", 2, true}, {"2.5e+1", 25, true}, {"'30.9'", 30, true},
 		{"010", 8, true}, {"'010'", 10, true}, {"09", 9, true}, {"0x10", 16, true}, {"0b101", 5, true}, {"0o17", 15, true},
 		{"1:30", 5400, true}, {"01:30", 5400, true}, {"5:00", 18000, true}, {"1:30:15", 5415, true}, {"'1:30'", 1, true}, {"0:00:20.5", 20, true}, {"1:99", 1, true},

@@ -134,7 +134,7 @@ func advice(lines []string, at int, text string) string {
 	switch {
 	case strings.Contains(text, "unexpected end of stream") || strings.Contains(text, "document indicator"):
 		return "close the quote or bracket that is opened there"
-	case strings.Contains(text, "expected ','"):
+	case strings.Contains(text, "expected ','"), strings.Contains(text, "expected node content"):
 		return "close the bracket that is opened there, or put text that begins with [ or { into quotes"
 	case strings.Contains(text, "escape character"):
 		return "write text with backslashes in single quotes"

@@ -27,6 +27,7 @@ func TestSyntax(t *testing.T) {
 		{script + "      runas: %a\n", "put the value of runas into quotes", 6, 7},
 		{script + "      runas: a: b\n", "put the value of runas into quotes", 6, 7},
 		{script + "    - location: {a\n", "close the bracket", 6, 5},
+		{head + "files:\n  - source: [\n", "close the bracket", 4, 3},
 		{script + "    - location: 'a\n\n\n      timeout: 5\n", "close the quote", 6, 5},
 		{script + "    - location: \"C:\\deploy\"\n", "write text with backslashes in single quotes", 6, 5},
 		{head + "permissions:\n  - object: /a\n    pattern: *\n    owner: b\n", "put the value of pattern into quotes", 5, 5},
