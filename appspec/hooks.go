@@ -10,12 +10,12 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-const inline = "put the commands into a script of the revision and name it as location"
+const inline = "put commands into a script of the revision and name it as location"
 
 var scriptLanguage = language{
 	[]string{"location", "timeout", "runas", "sudo"},
 	map[string]string{
-		"run": inline, "command": inline, "commands": inline, "script": "write it as location", "path": "write it as location",
+		"run": inline, "command": inline, "commands": inline, "script": inline, "path": "write it as location",
 		"file": "write it as location", "source": "write it as location",
 		"interpreter": "the script's first line names its interpreter", "user": "write it as runas",
 	},
