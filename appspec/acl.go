@@ -84,7 +84,7 @@ func parseEntry(text string) (Entry, error) {
 	if e.Name != "" && (e.Who == Mask || e.Who == Other) {
 		return e, fmt.Errorf("an entry for %s has no name", e.Who)
 	}
-	if strings.ContainsAny(e.Name, ", \t\n\x00") {
+	if strings.ContainsAny(e.Name, ",\t\n\x00") {
 		return e, fmt.Errorf("%q is not a name", e.Name)
 	}
 	if !e.Default && (e.Who == Other || e.Name == "" && e.Who != Mask) {

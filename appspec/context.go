@@ -35,13 +35,15 @@ func parseRange(text string) (string, error) {
 		if h < l {
 			return "", fmt.Errorf("its sensitivity s%d is lower than s%d", h, l)
 		}
-		out += "-s" + strconv.Itoa(h)
+		if h > l {
+			out += "-s" + strconv.Itoa(h)
+		}
 	}
 	if !some {
 		return out, nil
 	}
 	var set []int
-	for _, part := range strings.Split(categories, ",") {
+	for _, part := range strings.Split(strings.TrimRight(categories, ","), ",") { // official agent 1.8 forgives commas at the end
 		first, last, run := strings.Cut(part, ".")
 		from, err := numbered(first, 'c')
 		if err != nil {
@@ -71,7 +73,7 @@ func numbered(text string, letter byte) (int, error) {
 	if len(text) < 2 || text[0] != letter {
 		return 0, errRange
 	}
-	n, err := strconv.ParseUint(text[1:], 10, 16)
+	n, err := strconv.ParseUint(text[1:], 10, 31)
 	if err != nil {
 		return 0, errRange
 	}

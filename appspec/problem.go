@@ -18,6 +18,7 @@ const (
 // The rules that Parse checks. A rule's name stays the same from release to release.
 const (
 	RuleYAML         = "yaml"
+	RuleDocument     = "document"
 	RuleLimits       = "limits"
 	RuleType         = "type"
 	RuleDuplicateKey = "duplicate-key"

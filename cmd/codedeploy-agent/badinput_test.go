@@ -177,7 +177,7 @@ func TestBadAppSpecs(t *testing.T) {
 		code                 int
 		want                 []string
 	}{
-		{"bad YAML", head + "files:\n  - source: [\n", "BeforeInstall", 5, []string{"appspec.yml", "line"}},
+		{"bad YAML", head + "files:\n  - source: [\n", "BeforeInstall", 5, []string{"appspec.yml:4", "not valid YAML"}},
 		{"an unknown os", "version: 0.0\nos: beos\n", "BeforeInstall", 5, []string{"beos", "linux", "2"}},
 		{"a missing script", head + "hooks:\n  BeforeInstall:\n    - location: none.sh\n", "BeforeInstall", 1, []string{"none.sh"}},
 		{"a missing source", head + "files:\n  - source: a\n    destination: " + h.dest + "\n  - source: b\n    destination: " + h.dest + "\n",
