@@ -62,9 +62,9 @@ func TestUnpackRefuses(t *testing.T) {
 			[]entry{link("out", outside), hard("h", "out"), file("h/through", "evil", 0o644)}},
 		{"hard link to a directory", only, UnpackOptions{}, `hard link to the directory`, []entry{dir("d", 0o755), hard("h", "d")}},
 		{"hard link forward", only, UnpackOptions{}, `no "later" before it`, []entry{hard("h", "later"), file("later", "", 0o644)}},
-		{"too deep", both, UnpackOptions{}, `512 is the most`, []entry{file(strings.Repeat("d/", 600)+"f", "", 0o644)}},
+		{"too deep", both, UnpackOptions{MaxDepth: 512}, `archive_max_depth`, []entry{file(strings.Repeat("d/", 600)+"f", "", 0o644)}},
 		{"too long", both, UnpackOptions{}, `4095 is the most`, []entry{file(strings.Repeat(strings.Repeat("d", 200)+"/", 30)+"f", "", 0o644)}},
-		{"more entries than allowed", both, UnpackOptions{MaxEntries: 2}, `more than 2 entries`, []entry{file("1", "", 0o644), file("2", "", 0o644)}},
+		{"more entries than allowed", both, UnpackOptions{MaxEntries: 2}, `more than 2 entries, the limit set by archive_max_entries`, []entry{file("1", "", 0o644), file("2", "", 0o644)}},
 		{"more bytes than allowed", both, UnpackOptions{MaxBytes: 10}, `archive_max_extraction_size`, []entry{file("1", "12345", 0o644), file("2", "12345", 0o644)}},
 		{"links switched off", both, strict, `reject_symlinks_in_bundle`, []entry{link("l", "appspec.yml")}},
 		{"hard links switched off", only, strict, `reject_symlinks_in_bundle`, []entry{hard("h", "appspec.yml")}},
@@ -125,7 +125,7 @@ func TestUnpackLiteralNames(t *testing.T) {
 // TestUnpackNUL has a name that tar's own field cannot hold but a PAX record can.
 func TestUnpackNUL(t *testing.T) {
 	t.Parallel()
-	if _, err := cleanName("a\x00b", false); err == nil {
+	if _, err := cleanName("a\x00b", false, 0); err == nil {
 		t.Error("cleanName with NUL = nil, want an error")
 	}
 	data := packZip(t, file("aXb", "x", 0o644))

@@ -43,7 +43,7 @@ type bucket struct {
 	interfere func(n int, w http.ResponseWriter, r *http.Request, data []byte) bool // n counts from 1; true: it has answered
 }
 
-func newBucket(t *testing.T, objects map[string][]byte) *bucket {
+func newBucket(t testing.TB, objects map[string][]byte) *bucket {
 	b := &bucket{objects: objects, headers: map[string]string{}}
 	server := httptest.NewServer(b)
 	t.Cleanup(server.Close)

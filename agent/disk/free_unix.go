@@ -1,0 +1,34 @@
+//go:build linux || darwin
+
+package disk
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Free returns what this process may still write on the file system of dir; false if it does not say. Quotas do not show.
+func Free(dir string) (Room, bool) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil || s.Blocks == 0 { // no blocks: an unlimited tmpfs, and what is not a disk
+		return Room{}, false
+	}
+	return roomOf(&s, os.Geteuid() == 0)
+}
+
+func roomOf(s *unix.Statfs_t, root bool) (Room, bool) {
+	blocks := uint64(s.Bavail)
+	if root {
+		blocks = uint64(s.Bfree) // root may use what is reserved
+	}
+	unit := unitOf(s)
+	if blocks > (1<<62)/unit {
+		return Room{}, false // no disk is that big: the file system does not know
+	}
+	room := Room{Bytes: int64(blocks * unit), Files: NoLimit}
+	if s.Files > 0 {
+		room.Files = int64(min(uint64(s.Ffree), 1<<62))
+	}
+	return room, true
+}
