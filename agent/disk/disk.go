@@ -74,7 +74,7 @@ func (r Room) need(dir string, bytes, files int64) error {
 }
 
 // A Gauge watches the room of a file system while it is being written to. Its zero value with a Dir is ready; it is for one
-// goroutine. It looks the more often the less room there is, so that what others write meanwhile is seen in time: after a half of
+// goroutine. It looks the more often the less room there is, so that what others write meanwhile is seen in time: after a quarter of
 // the room is used up, and after every 32 MiB or 1,000 files.
 type Gauge struct {
 	Dir string
@@ -136,9 +136,9 @@ func (g *Gauge) look() (Room, bool) {
 	g.looked, g.bytes, g.files = true, mostBytes, mostFiles
 	room, ok := free(g.Dir)
 	if ok {
-		g.bytes = min(max((room.Bytes-Reserve)/2, leastBytes), mostBytes)
+		g.bytes = min(max((room.Bytes-Reserve)/4, leastBytes), mostBytes)
 		if room.Files != NoLimit {
-			g.files = min(room.Files/2, mostFiles)
+			g.files = min(room.Files/4, mostFiles)
 		}
 	}
 	return room, ok

@@ -34,13 +34,14 @@ import (
 type bucket struct {
 	url string
 
-	mu        sync.Mutex
-	objects   map[string][]byte
-	headers   map[string]string // added to each object's answer
-	noETag    bool
-	noRange   bool
-	requests  []*http.Request
-	interfere func(n int, w http.ResponseWriter, r *http.Request, data []byte) bool // n counts from 1; true: it has answered
+	mu          sync.Mutex
+	objects     map[string][]byte
+	headers     map[string]string // added to each object's answer
+	noETag      bool
+	noRange     bool
+	ignoreMatch bool // If-Match
+	requests    []*http.Request
+	interfere   func(n int, w http.ResponseWriter, r *http.Request, data []byte) bool // n counts from 1; true: it has answered
 }
 
 func newBucket(t testing.TB, objects map[string][]byte) *bucket {
@@ -73,13 +74,13 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amz-Version-Id", v)
 	}
 	data, ok := b.objects[name]
-	noETag, noRange := b.noETag, b.noRange
+	noETag, noRange, ignoreMatch := b.noETag, b.noRange, b.ignoreMatch
 	b.mu.Unlock()
 	if !ok {
 		refuse(w, 404, "NoSuchKey", "The specified key does not exist.")
 		return
 	}
-	if match := strings.Trim(r.Header.Get("If-Match"), `"`); match != "" && match != md5of(data) {
+	if match := strings.Trim(r.Header.Get("If-Match"), `"`); match != "" && match != md5of(data) && !ignoreMatch {
 		refuse(w, 412, "PreconditionFailed", "At least one of the preconditions you specified did not hold.")
 		return
 	}
