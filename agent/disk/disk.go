@@ -29,10 +29,10 @@ type Full struct {
 	Dir               string // a directory of the file system
 	Inodes            bool   // Needed and Available count inodes, not bytes
 	Needed, Available int64  // a Needed of 0 is not known
+	Kept              int64  // of Available, what is not for this
 }
 
 func (e *Full) Error() string {
-	const advice = "free some, or keep fewer revisions (max_revisions)"
 	var b strings.Builder
 	switch {
 	case e.Inodes && e.Needed > 0:
@@ -47,10 +47,13 @@ func (e *Full) Error() string {
 	default:
 		fmt.Fprintf(&b, "not enough disk space at %s: %d bytes are available", e.Dir, e.Available)
 	}
+	if e.Kept > 0 && e.Needed <= e.Available {
+		fmt.Fprintf(&b, ", of which %d are kept for the agent's own state and logs", e.Kept)
+	}
 	if e.Inodes {
 		return b.String() + "; remove files there that are not needed, or keep fewer revisions (max_revisions)"
 	}
-	return b.String() + "; " + advice
+	return b.String() + "; free some, or keep fewer revisions (max_revisions)"
 }
 
 // Need returns a *Full if the file system of dir has no room for so many bytes more, with Reserve, or for so many files more.
@@ -66,7 +69,7 @@ func Need(dir string, bytes, files int64) error {
 func (r Room) need(dir string, bytes, files int64) error {
 	switch {
 	case bytes > 0 && bytes > r.Bytes-Reserve:
-		return &Full{Dir: dir, Needed: bytes, Available: r.Bytes}
+		return &Full{Dir: dir, Needed: bytes, Available: r.Bytes, Kept: Reserve}
 	case files > 0 && r.Files != NoLimit && files > r.Files:
 		return &Full{Dir: dir, Inodes: true, Needed: files, Available: r.Files}
 	}
@@ -97,7 +100,7 @@ func (g *Gauge) Wrote(n, missing int64) error {
 	}
 	room, ok := g.look()
 	if ok && room.Bytes < Reserve {
-		return &Full{Dir: g.Dir, Needed: missing, Available: room.Bytes}
+		return &Full{Dir: g.Dir, Needed: missing, Available: room.Bytes, Kept: Reserve}
 	}
 	return nil
 }

@@ -17,8 +17,8 @@ func TestNeed(t *testing.T) {
 	}{
 		{Room{10 << 20, 100}, 9 << 20, 100, ""},
 		{Room{10 << 20, 100}, 9<<20 + 1, 0,
-			"not enough disk space at /srv/root: 9437185 bytes are needed, 10485760 are available (9.0 MiB, 10.0 MiB); free some, or keep fewer revisions (max_revisions)"},
-		{Room{500, 100}, 1, 0, "not enough disk space at /srv/root: 1 bytes are needed, 500 are available; free some, or keep fewer revisions (max_revisions)"},
+			"not enough disk space at /srv/root: 9437185 bytes are needed, 10485760 are available (9.0 MiB, 10.0 MiB), of which 1048576 are kept for the agent's own state and logs; free some, or keep fewer revisions (max_revisions)"},
+		{Room{500, 100}, 1, 0, "not enough disk space at /srv/root: 1 bytes are needed, 500 are available, of which 1048576 are kept for the agent's own state and logs; free some, or keep fewer revisions (max_revisions)"},
 		{Room{500, 100}, 0, 1, ""},
 		{Room{10 << 20, 100}, 5, 101,
 			"not enough inodes at /srv/root: 101 files are to be made, 100 inodes are available; remove files there that are not needed, or keep fewer revisions (max_revisions)"},

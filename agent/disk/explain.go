@@ -44,7 +44,7 @@ func Explain(err error, dir string, missing int64) error {
 
 // noRoom says what a file system that has just refused a write is short of.
 func noRoom(dir string, missing int64) *Full {
-	room, ok := Free(dir)
+	room, ok := free(dir, false) // a write was refused: what is reserved is not for this process
 	if ok && room.Files == 0 && room.Bytes > Reserve {
 		return &Full{Dir: dir, Inodes: true}
 	}

@@ -8,13 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Free returns what this process may still write on the file system of dir; false if it does not say. Quotas do not show.
-func Free(dir string) (Room, bool) {
+// Free returns what this process may still write on the file system of dir; false if it does not say. Quotas do not show. What a
+// file system reserves is counted for root, for whom it nearly always is.
+func Free(dir string) (Room, bool) { return free(dir, os.Geteuid() == 0) }
+
+// free returns what root or others may still write.
+func free(dir string, root bool) (Room, bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil || s.Blocks == 0 { // no blocks: an unlimited tmpfs, and what is not a disk
 		return Room{}, false
 	}
-	return roomOf(&s, os.Geteuid() == 0)
+	return roomOf(&s, root)
 }
 
 func roomOf(s *unix.Statfs_t, root bool) (Room, bool) {
