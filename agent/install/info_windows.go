@@ -3,8 +3,6 @@ package install
 import (
 	"io/fs"
 	"os"
-
-	"golang.org/x/sys/windows"
 )
 
 func infoOf(fi fs.FileInfo) info {

@@ -44,11 +44,15 @@ func (e *storageError) Unwrap() error { return e.err }
 // The bundle is going to be unpacked beside itself and takes as much again at least, give or take the headers of its entries.
 func room(path string, size, missing int64) error {
 	dir := filepath.Dir(path)
-	if err := disk.Need(dir, missing+size, 2); err != nil {
-		return &storageError{fmt.Errorf("it has %d bytes, of which %d are still to be fetched, and takes %d or more again when it is unpacked: %w",
-			size, missing, size, err)}
+	err := disk.Need(dir, missing+size, 2)
+	if err == nil {
+		return nil
 	}
-	return nil
+	here := ""
+	if missing < size {
+		here = fmt.Sprintf(", %d of them are here", size-missing)
+	}
+	return &storageError{fmt.Errorf("it has %d bytes%s, and takes as many again or more when it is unpacked: %w", size, here, err)}
 }
 
 // copyTo copies r to a new file at path and reports the progress. total is how much there is to come; 0 if that is not known.

@@ -464,6 +464,19 @@ func TestFailedDownloadLeavesNothing(t *testing.T) {
 			_, err := Download(context.Background(), s, bundle, nil)
 			return err
 		}, nil, "expected ETag abc"},
+		{"no room for the rest", func(t *testing.T, b *bucket, bundle string) error {
+			p := must(loadPartial(stagedName(bundle)))
+			p.Size = 1 << 55
+			if err := p.save(stagedName(bundle)); err != nil {
+				t.Fatal(err)
+			}
+			s := must(NewS3(b.options(nil), "releases", "app.tgz", "", ""))
+			_, err := Download(context.Background(), s, bundle, nil)
+			if n := len(b.asked()); n > 0 {
+				t.Errorf("%d requests were made, want none", n)
+			}
+			return err
+		}, nil, "it has 36028797018963968 bytes, 524288 of them are here, and takes as many again or more when it is unpacked: not enough disk space at"},
 		{"discarded", func(t *testing.T, b *bucket, bundle string) error { return Discard(bundle) }, nil, ""},
 		{"GitHub", func(t *testing.T, b *bucket, bundle string) error {
 			h := newHub(t)

@@ -120,6 +120,9 @@ func (f *s3Fetch) transfer(ctx context.Context) error {
 		}
 		return f.parts(ctx, f.got.missing(f.object.size, s3Part))
 	}
+	if err := room(f.path, f.object.size, f.object.size-f.got.bytes()); err != nil {
+		return err
+	}
 	missing := f.got.missing(f.object.size, s3Part)
 	if len(missing) == 0 { // one byte shows whether the object is still the same
 		missing = []span{{f.object.size - 1, f.object.size}}
