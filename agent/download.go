@@ -15,7 +15,8 @@ import (
 )
 
 // download fetches the revision's bundle and unpacks it, makes it the group's most recent one, and only then removes old
-// revisions. On failure no archive of this deployment is left.
+// revisions. On failure neither bundle nor archive of this deployment is left. When ctx ends, the next agent continues with what
+// has come so far.
 func (x *Executor) download(ctx context.Context, spec *command.Specification, d store.Deployment, e Execution) (note string, err error) {
 	log := x.log.With(logFields("DownloadBundle", spec)...)
 	began := time.Now()
@@ -68,7 +69,20 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 	}
 	e.note("bundle downloaded: %d bytes", fetched.Bytes)
 	log.Info("bundle downloaded", zap.Int64("bytes", fetched.Bytes), zap.String("etag", fetched.ETag))
-	return "downloaded", revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions())
+	err = revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions())
+	if err != nil && ctx.Err() == nil { // else the next agent goes on with the bundle
+		err = errors.Join(err, discardBundle(d))
+	}
+	return "downloaded", err
+}
+
+// discardBundle removes a bundle that nothing will come of, or the part of it that has come.
+func discardBundle(d store.Deployment) error {
+	err := os.Remove(d.Bundle())
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, revision.Discard(d.Bundle()))
 }
 
 // reuse takes the revision over from an earlier deployment of the group (RESTART deployments, official agent 2.1).
@@ -92,7 +106,8 @@ func (x *Executor) reuse(ctx context.Context, spec *command.Specification, d sto
 func (x *Executor) unpackOptions() revision.UnpackOptions {
 	c := x.config
 	return revision.UnpackOptions{
-		MaxBytes: c.ArchiveMaxExtractionSize, RejectSymlinks: c.RejectSymlinksInBundle,
+		MaxBytes: c.ArchiveMaxExtractionSize, MaxEntries: int64(c.ArchiveMaxEntries), MaxRatio: int64(c.ArchiveMaxRatio),
+		MaxDepth: c.ArchiveMaxDepth, RejectSymlinks: c.RejectSymlinksInBundle,
 		RejectTraversal: c.RejectPathTraversalInBundle, RejectSetID: c.RejectUnsafePermissionsInBundle,
 		IgnoreOwnership: c.IgnoreOwnershipInBundle, Log: x.log,
 	}

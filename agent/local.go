@@ -67,6 +67,9 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 	for _, event := range events {
 		_, err := x.Execute(ctx, event, spec, Execution{Dir: filepath.Join(runs, event)})
 		if err != nil {
+			if ctx.Err() != nil && event == hooks.DownloadBundle { // nobody will go on with it: the next deployment has another id
+				err = errors.Join(err, discardBundle(deployment))
+			}
 			var failure *hooks.Failure
 			if errors.As(err, &failure) {
 				whose, _, _ := x.scripts(event, spec)

@@ -46,6 +46,8 @@ type Config struct {
 	DisableCoreDumps   bool
 	// ArchiveMaxExtractionSize is in bytes; 0 means no limit of the operator's own.
 	ArchiveMaxExtractionSize int64
+	// ArchiveMaxEntries, ArchiveMaxRatio and ArchiveMaxDepth bound what a bundle may unpack to; 0 means no limit.
+	ArchiveMaxEntries, ArchiveMaxRatio, ArchiveMaxDepth int
 
 	RejectSymlinksInBundle          bool
 	RejectPathTraversalInBundle     bool

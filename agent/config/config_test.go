@@ -3,6 +3,10 @@ package config
 import (
 	"bytes"
 	"errors"
+	"go/ast"
+	goparser "go/parser"
+	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -22,6 +26,7 @@ func TestDefaultsAreTheOfficialAgents(t *testing.T) {
 		OnPremisesConfigFile: "/etc/codedeploy-agent/conf/codedeploy.onpremises.yml",
 		WaitBetweenRuns:      30 * time.Second, HTTPReadTimeout: 80 * time.Second, KillAgentMaxWaitTime: 2 * time.Hour, MaxRevisions: 5,
 		MaxConcurrentCommands: 16, LogFormat: "console", EnableDeploymentsLog: true, EnableArchiveReuse: true, DisableCoreDumps: true,
+		ArchiveMaxEntries: 1_000_000, ArchiveMaxRatio: 1000, ArchiveMaxDepth: 512, // ours: the official agents have no such limits
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -183,6 +188,59 @@ func TestReferenceIsInTheDocumentation(t *testing.T) {
 	}
 	if err := os.WriteFile(path, []byte(head+begin+"\n"+b.String()+"\n"+end+tail), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Each key has a field of Config, and some code outside of this package reads it: a key without effect stands in the group of those.
+func TestEveryKeyIsUsed(t *testing.T) {
+	selected := map[string]bool{}
+	top := filepath.Join("..", "..")
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != top && (strings.HasPrefix(d.Name(), ".") || path == filepath.Join(top, "agent", "config")):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		file, err := goparser.ParseFile(token.NewFileSet(), path, nil, goparser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				selected[s.Sel.Name] = true
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{}
+	fields := reflect.ValueOf(c).Elem()
+	keyed := map[string]bool{}
+	for _, k := range keys {
+		if k.field == nil {
+			continue
+		}
+		name := ""
+		for i := range fields.NumField() {
+			if fields.Field(i).Addr().Pointer() == reflect.ValueOf(k.field(c)).Pointer() {
+				name = fields.Type().Field(i).Name
+			}
+		}
+		keyed[name] = true
+		if !selected[name] {
+			t.Errorf("nothing reads the field %q of the key %s", name, k.name)
+		}
+	}
+	for i := range fields.NumField() {
+		if name := fields.Type().Field(i).Name; !keyed[name] {
+			t.Errorf("the field %s has no key", name)
+		}
 	}
 }
 

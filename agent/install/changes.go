@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"codedeploy-agent/agent/disk"
 )
 
 // Action is what a Change does to its path.
@@ -102,7 +104,7 @@ func (f *fileStep) detail() string {
 	if f.info.kind == link {
 		return d + ", link to " + show(f.text)
 	}
-	d += ", " + size(f.info.size)
+	d += ", " + disk.Size(f.info.size)
 	if f.foreign && f.was.kind != absent && !f.unchanged {
 		d += ", in place of " + f.was.kind.String() + " that the previous deployment did not install"
 	}

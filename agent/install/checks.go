@@ -2,11 +2,12 @@ package install
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"codedeploy-agent/agent/disk"
 )
 
 // checkAccess checks that this process may change the directories that names are made in or removed from.
@@ -89,16 +90,16 @@ func (b *builder) checkSpace() {
 		d.files++
 	}
 	for _, d := range demands {
-		free, files, ok := freeSpace(d.dir, os.Geteuid() == 0)
+		room, ok := disk.Free(d.dir)
 		if !ok {
 			continue
 		}
-		if d.bytes > free {
+		if d.bytes > room.Bytes {
 			b.problem(0, d.dir, "free some space or use a larger volume; old and new files are on the disk together until the install has succeeded",
-				"the file system of %s has too little space: %s are needed and %s are free", show(d.dir), size(d.bytes), size(free))
+				"the file system of %s has too little space: %s are needed and %s are free", show(d.dir), disk.Size(d.bytes), disk.Size(room.Bytes))
 		}
-		if files >= 0 && d.files > files {
-			b.problem(0, d.dir, "remove files that are not needed", "the file system of %s has room for %d more files and %d are needed", show(d.dir), files, d.files)
+		if room.Files != disk.NoLimit && d.files > room.Files {
+			b.problem(0, d.dir, "remove files that are not needed", "the file system of %s has room for %d more files and %d are needed", show(d.dir), room.Files, d.files)
 		}
 	}
 }
@@ -110,17 +111,4 @@ func volume(dir string) uint64 {
 		n = n<<8 | uint64(c)&0xff
 	}
 	return n
-}
-
-// size prints a number of bytes for people.
-func size(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, u := float64(n)/1024, 0
-	for v >= 1024 && u < len(units)-1 {
-		v, u = v/1024, u+1
-	}
-	return fmt.Sprintf("%.1f %ciB", v, units[u])
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"unicode/utf8"
+
+	"codedeploy-agent/agent/disk"
 )
 
 // Explain makes Changes say how the content of a file differs from what stands at its place. That reads both.
@@ -32,7 +34,7 @@ func (f *fileStep) difference() string {
 			return fmt.Sprintf("+%d -%d lines", added, removed)
 		}
 	}
-	return fmt.Sprintf("%s before", size(f.was.size))
+	return fmt.Sprintf("%s before", disk.Size(f.was.size))
 }
 
 // lineCounts is how many lines of new are not in old and the other way round, whatever their order.

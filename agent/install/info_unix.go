@@ -34,26 +34,6 @@ func access(path string, mode uint32) error {
 	return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
 }
 
-// freeSpace is how many bytes and how many files this process may still create on the file system of dir; false if it does not say.
-func freeSpace(dir string, root bool) (bytes, files int64, ok bool) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(dir, &s); err != nil || s.Blocks == 0 {
-		return 0, 0, false
-	}
-	blocks := uint64(s.Bavail)
-	if root {
-		blocks = uint64(s.Bfree) // root may use what is reserved
-	}
-	files = -1 // file systems that make room for files as they need it say 0
-	if s.Files > 0 {
-		files = int64(s.Ffree)
-	}
-	if free := blocks * uint64(s.Bsize); free < 1<<62 {
-		return int64(free), files, true
-	}
-	return 0, 0, false
-}
-
 // mayGive says why this process may not make files belong to this user and group, or nothing. Only root may give files away; others may
 // choose among their own groups.
 func mayGive(uid, gid int) string {

@@ -30,8 +30,10 @@ const (
 	Garbage FaultKind = "garbage"
 	HTML    FaultKind = "html"
 	Empty   FaultKind = "empty"
-	// Truncated (S3 only) ends the body half-way. WrongETag (S3 only) serves the object under another ETag.
+	// Truncated (S3 only) ends the body half-way. Stalled (S3 only) sends half of the body, and then nothing until the caller goes
+	// away. WrongETag (S3 only) serves the object under another ETag.
 	Truncated FaultKind = "truncated"
+	Stalled   FaultKind = "stalled"
 	WrongETag FaultKind = "wrong etag"
 	// AnswerLost carries the request out and then closes the connection: the caller cannot know that it succeeded.
 	AnswerLost FaultKind = "answer lost"

@@ -153,3 +153,33 @@ func TestTruncatedAndWrongETag(t *testing.T) {
 		t.Errorf("GET with a wrong ETag = %d bytes, ETag %s, %v, want the content under another ETag", len(body), got, err)
 	}
 }
+
+func TestStalled(t *testing.T) {
+	t.Parallel()
+	s := newTestService(t, Options{})
+	content := strings.Repeat("0123456789", 100_000)
+	if _, err := s.Put("bucket", "key", Object{Data: []byte(content)}); err != nil {
+		t.Fatal(err)
+	}
+	s.Inject(Fault{Operation: "GetObject", Key: "key", Kind: Stalled})
+	r, err := http.NewRequest(http.MethodGet, s.URL()+"/bucket/key", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "any")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	half := make([]byte, len(content)/2)
+	if _, err := io.ReadFull(response.Body, half); err != nil || string(half) != content[:len(half)] || response.ContentLength != int64(len(content)) {
+		t.Fatalf("stalled GET: %v, want half of the content", err)
+	}
+	if err := s.Close(); err != nil { // it does not wait for the caller
+		t.Fatal(err)
+	}
+	if n, err := response.Body.Read(half); n != 0 || err == nil {
+		t.Errorf("after the half: %d bytes, %v, want none and an error", n, err)
+	}
+}

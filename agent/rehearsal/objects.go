@@ -186,7 +186,7 @@ func (s *Service) serveObject(w http.ResponseWriter, r *http.Request) {
 		refuseObject(no)
 		return
 	}
-	s.sendObject(w, r, object, first, length, partial, fault.Kind == Truncated, finish)
+	s.sendObject(w, r, object, first, length, partial, fault.Kind, finish)
 }
 
 // objectFault says what a fault is in S3: an error answer, or something raw.
@@ -200,14 +200,14 @@ func objectFault(kind FaultKind) (answer *refusal, raw bool) {
 		return &refusal{http.StatusForbidden, "AccessDenied", "Access Denied"}, false
 	case Expired:
 		return &refusal{http.StatusBadRequest, "ExpiredToken", "The provided token has expired."}, false
-	case Truncated, WrongETag:
+	case Truncated, Stalled, WrongETag:
 		return nil, false
 	default:
 		return nil, true
 	}
 }
 
-func (s *Service) sendObject(w http.ResponseWriter, r *http.Request, object Object, first, length int64, partial, truncated bool,
+func (s *Service) sendObject(w http.ResponseWriter, r *http.Request, object Object, first, length int64, partial bool, fault FaultKind,
 	finish func(int, string)) {
 	content, size, err := object.open()
 	if err == nil && size != object.size {
@@ -241,18 +241,26 @@ func (s *Service) sendObject(w http.ResponseWriter, r *http.Request, object Obje
 	if r.Method == http.MethodHead {
 		return
 	}
-	if truncated {
+	half := fault == Truncated || fault == Stalled
+	if half {
 		length /= 2
 	}
 	if _, err := io.Copy(w, io.NewSectionReader(content, first, length)); err != nil {
 		s.log.Debug("cannot send an object", zap.String("key", r.URL.Path), zap.Error(err))
 		panic(http.ErrAbortHandler)
 	}
-	if truncated {
-		// Out with what was written, or the abort would take it along.
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
+	if !half {
+		return
 	}
+	// Out with what was written, or the abort would take it along.
+	_ = http.NewResponseController(w).Flush()
+	if fault == Stalled {
+		select {
+		case <-r.Context().Done():
+		case <-s.closing:
+		}
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // objectError answers as S3 does: with XML, and without a body to HEAD.

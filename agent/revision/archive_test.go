@@ -18,7 +18,7 @@ var packed = time.Unix(1700000000, 0) // when the test archives' entries were la
 
 func isRoot() bool { return os.Geteuid() == 0 }
 
-// entry of an archive. The kind is that of a tar; 0 is a regular file.
+// entry of an archive. The kind is that of a tar; 0 is a regular file, 'b' and 's' are a block device and a socket of a zip.
 type entry struct {
 	name     string
 	data     string
@@ -89,6 +89,10 @@ func packZip(t testing.TB, entries ...entry) []byte {
 			kind = 0x1000
 		case tar.TypeChar:
 			kind = 0x2000
+		case 'b':
+			kind = 0x6000
+		case 's':
+			kind = 0xc000
 		}
 		if e.mode >= 0 {
 			h.ExternalAttrs = (kind | uint32(e.mode)) << 16

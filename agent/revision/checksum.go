@@ -10,7 +10,6 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
-	"os"
 	"strings"
 	"sync"
 
@@ -27,6 +26,15 @@ type checksum struct {
 // crc64nvme is the polynomial of the NVM Express specification, bits reversed; S3 computes it unless the uploader chose another.
 var crc64nvme = sync.OnceValue(func() *crc64.Table { return crc64.MakeTable(0x9a6c9329ac4bc9b5) })
 
+// checksumKinds are those that can be computed here, by S3's names.
+var checksumKinds = map[string]func() hash.Hash{
+	"CRC64NVME": func() hash.Hash { return crc64.New(crc64nvme()) },
+	"CRC32C":    func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) },
+	"CRC32":     func() hash.Hash { return crc32.NewIEEE() },
+	"SHA256":    sha256.New,
+	"SHA1":      sha1.New,
+}
+
 // wholeChecksums are those of an answer that can be compared with a file. Those of an upload in parts, which S3 makes from the
 // parts' checksums, cannot.
 func wholeChecksums(out *s3.GetObjectOutput) []checksum {
@@ -37,23 +45,38 @@ func wholeChecksums(out *s3.GetObjectOutput) []checksum {
 	for _, c := range []struct {
 		name string
 		want *string
-		hash func() hash.Hash
 	}{
-		{"CRC64NVME", out.ChecksumCRC64NVME, func() hash.Hash { return crc64.New(crc64nvme()) }},
-		{"CRC32C", out.ChecksumCRC32C, func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
-		{"CRC32", out.ChecksumCRC32, func() hash.Hash { return crc32.NewIEEE() }},
-		{"SHA256", out.ChecksumSHA256, sha256.New},
-		{"SHA1", out.ChecksumSHA1, sha1.New},
+		{"CRC64NVME", out.ChecksumCRC64NVME}, {"CRC32C", out.ChecksumCRC32C}, {"CRC32", out.ChecksumCRC32},
+		{"SHA256", out.ChecksumSHA256}, {"SHA1", out.ChecksumSHA1},
 	} {
 		if c.want != nil && *c.want != "" && !strings.Contains(*c.want, "-") {
-			sums = append(sums, checksum{c.name, *c.want, c.hash})
+			sums = append(sums, checksum{c.name, *c.want, checksumKinds[c.name]})
 		}
 	}
 	return sums
 }
 
+// checksumsOf are those that an earlier download noted.
+func checksumsOf(noted map[string]string) (sums []checksum, err error) {
+	for name, want := range noted {
+		kind := checksumKinds[name]
+		if kind == nil {
+			return nil, fmt.Errorf("the checksum %q is not known", name)
+		}
+		sums = append(sums, checksum{name, want, kind})
+	}
+	return sums, nil
+}
+
+// damageError is a file that is not the object.
+type damageError struct{ name, got, want string }
+
+func (e *damageError) Error() string {
+	return fmt.Sprintf("the bundle arrived damaged: its %s checksum is %s, S3 has %s; deploy again", e.name, e.got, e.want)
+}
+
 // verify compares a file with the checksums, if there are any.
-func verify(ctx context.Context, file *os.File, sums []checksum) error {
+func verify(ctx context.Context, file io.ReaderAt, sums []checksum) error {
 	if len(sums) == 0 {
 		return nil
 	}
@@ -81,7 +104,7 @@ func verify(ctx context.Context, file *os.File, sums []checksum) error {
 	}
 	for i, c := range sums {
 		if got := base64.StdEncoding.EncodeToString(hashes[i].Sum(nil)); got != c.want {
-			return fmt.Errorf("the bundle arrived damaged: its %s checksum is %s, S3 has %s; deploy again", c.name, got, c.want)
+			return &damageError{c.name, got, c.want}
 		}
 	}
 	return nil

@@ -10,13 +10,15 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"codedeploy-agent/agent/disk"
 )
 
 // CopyDirectory makes the directory dst a copy of the contents of src, for local deployments of the type directory. Like Unpack it
 // works under a hidden name beside dst and renames at the end. Links are made again with their targets as they are, modes and times
 // are kept, owners too when the agent runs as root. Devices, named pipes and sockets are refused. dst itself has mode 0755.
 func CopyDirectory(ctx context.Context, src, dst string) error {
-	if err := copyDirectory(ctx, src, dst); err != nil {
+	if err := disk.Explain(copyDirectory(ctx, src, dst), filepath.Dir(dst), 0); err != nil {
 		return fmt.Errorf("cannot copy the directory %s: %w", src, err)
 	}
 	return nil
@@ -35,7 +37,8 @@ func copyDirectory(ctx context.Context, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	c := &copier{ctx: ctx, tree: newTree(s.root), owners: os.Geteuid() == 0}
+	c := &copier{ctx: ctx, gauge: disk.Gauge{Dir: filepath.Dir(dst)}, owners: os.Geteuid() == 0}
+	c.tree = newTree(s.root, func(bool) error { return c.gauge.Made(0) })
 	err = c.directory(from, ".")
 	c.tree.close()
 	if err == nil {
@@ -81,6 +84,7 @@ func outside(src, dst string) error {
 type copier struct {
 	ctx    context.Context
 	tree   *tree
+	gauge  disk.Gauge
 	owners bool
 }
 
@@ -112,12 +116,15 @@ type copyError struct {
 	err  error
 }
 
-func (e *copyError) Error() string { return fmt.Sprintf("entry %q: %v", e.name, e.err) }
+func (e *copyError) Error() string { return fmt.Sprintf("entry %s: %v", shown(e.name), e.err) }
 func (e *copyError) Unwrap() error { return e.err }
 
+// maxDepth is how many directories deep a local directory may be: no honest one is deeper, and each level costs an open directory.
+const maxDepth = 512
+
 func (c *copier) entry(from *os.Root, base, at string) error {
-	if strings.Count(at, "/") >= 512 {
-		return errors.New("it lies more than 512 directories deep")
+	if strings.Count(at, "/") >= maxDepth {
+		return fmt.Errorf("it lies more than %d directories deep", maxDepth)
 	}
 	info, err := from.Lstat(base)
 	if err != nil {
@@ -159,15 +166,23 @@ func (c *copier) file(from *os.Root, base, at string) error {
 	if !info.Mode().IsRegular() {
 		return errors.New("it became a special file while it was being copied")
 	}
+	if err := c.gauge.Expect(info.Size()); err != nil {
+		return err
+	}
 	return c.tree.file(at, c.attributes(info), func(out *os.File) error {
 		for {
 			if err := c.ctx.Err(); err != nil {
 				return err
 			}
 			// Two plain files, so that the system copies without bringing the bytes here, in pieces that can be interrupted.
-			if _, err := io.CopyN(out, in, 256<<20); err == io.EOF {
-				return nil
-			} else if err != nil {
+			n, err := io.CopyN(out, in, 256<<20)
+			if err == io.EOF {
+				err = nil
+			}
+			if err == nil {
+				err = c.gauge.Wrote(n, 0)
+			}
+			if err != nil || n == 0 {
 				return err
 			}
 		}

@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +37,7 @@ type github struct {
 	o    GitHubOptions
 	url  string
 	name string
+	open opener
 }
 
 // NewGitHub is a commit (or tag or branch) of a repository as the archive that GitHub makes of it: a zip for the format Zip, else a
@@ -77,7 +76,7 @@ func NewGitHub(o GitHubOptions, account, repository, commit string, f Format) (S
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	return &github{o: o, url: address, name: account + "/" + repository + " at " + commit}, nil
+	return &github{o: o, open: openPart, url: address, name: account + "/" + repository + " at " + commit}, nil
 }
 
 // escapeSegments escapes a name for a URL's path. A branch may have slashes.
@@ -158,12 +157,12 @@ func (g *github) attempt(ctx context.Context, path string, progress func(Progres
 	if answer.StatusCode != http.StatusOK {
 		return Fetched{}, g.refusal(answer)
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // what the last attempt brought: GitHub cannot continue
+	if err := discardPart(path); err != nil { // what the last attempt brought: GitHub cannot continue
 		return Fetched{}, err
 	}
-	n, err := copyTo(path, dog.body(ctx, answer.Body), max(answer.ContentLength, 0), progress)
-	var disk *os.PathError
-	if errors.As(err, &disk) {
+	n, err := copyTo(g.open, path, dog.body(ctx, answer.Body), max(answer.ContentLength, 0), progress)
+	var storage *storageError
+	if errors.As(err, &storage) {
 		return Fetched{}, err
 	}
 	if err != nil {

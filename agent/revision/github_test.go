@@ -54,7 +54,7 @@ func (h *hub) note(host string, r *http.Request) int {
 func (h *hub) fetch(t *testing.T, token string) (string, []time.Duration, error) {
 	t.Helper()
 	var pauses []time.Duration
-	s, err := NewGitHub(GitHubOptions{Endpoint: h.api.URL, Token: token, Stall: 300 * time.Millisecond, Sleep: func(ctx context.Context, d time.Duration) error {
+	s, err := NewGitHub(GitHubOptions{Endpoint: h.api.URL, Token: token, Stall: time.Second, Sleep: func(ctx context.Context, d time.Duration) error {
 		pauses = append(pauses, d)
 		return ctx.Err()
 	}}, "some org", "repo", "feature/x", TGZ)

@@ -4,12 +4,16 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/disk"
 )
 
 // TestUnpackRefuses unpacks hostile bundles into a directory that is surrounded by what they are after. Nothing around may change
@@ -43,6 +47,14 @@ func TestUnpackRefuses(t *testing.T) {
 		{"through a link inside", both, UnpackOptions{}, `which is a link`, []entry{dir("d", 0o755), link("in", "d"), file("in/x", "evil", 0o644)}},
 		{"through two links", both, UnpackOptions{}, `which is a link`, []entry{link("a", ".."), link("b", "a/.."), file("b/climbed", "evil", 0o644)}},
 		{"through a loop", both, UnpackOptions{}, `which is a link`, []entry{link("a", "b"), link("b", "a"), file("a/x", "evil", 0o644)}},
+		{"through three links", both, UnpackOptions{}, `which is a link`,
+			[]entry{dir("d", 0o755), link("c", outside), link("d/b", "../c"), link("a", "d/b"), file("d/b/through", "evil", 0o644)}},
+		{"through a link that cleaning shows", both, UnpackOptions{}, `which is a link`, []entry{link("out", outside), file("./out//./through", "evil", 0o644)}},
+		{"through a link that an absolute name shows", both, UnpackOptions{}, `which is a link`, []entry{link("out", outside), file("/out/through", "evil", 0o644)}},
+		{"through a link that replaced a file", both, UnpackOptions{}, `which is a link`,
+			[]entry{file("out", "x", 0o644), link("out", outside), file("out/through", "evil", 0o644)}},
+		{"climbs in the directory that is lifted", both, UnpackOptions{}, `climbs with ".."`, []entry{file("r/appspec.yml", "", 0o644), file("r/../../climbed", "evil", 0o644)}},
+		{"a name that cleaning empties", both, UnpackOptions{}, `without a name`, []entry{file("/./.", "evil", 0o644)}},
 		{"link through a link", both, UnpackOptions{}, `which is a link`, []entry{link("out", outside), link("out/l", "x")}},
 		{"directory through a link", both, UnpackOptions{}, `which is a link`, []entry{link("out", outside), dir("out/sub", 0o777)}},
 		{"link by another spelling", only, UnpackOptions{}, `which is a link`, []entry{link("./out/", outside), file(".//out/./through", "evil", 0o644)}},
@@ -62,9 +74,9 @@ func TestUnpackRefuses(t *testing.T) {
 			[]entry{link("out", outside), hard("h", "out"), file("h/through", "evil", 0o644)}},
 		{"hard link to a directory", only, UnpackOptions{}, `hard link to the directory`, []entry{dir("d", 0o755), hard("h", "d")}},
 		{"hard link forward", only, UnpackOptions{}, `no "later" before it`, []entry{hard("h", "later"), file("later", "", 0o644)}},
-		{"too deep", both, UnpackOptions{}, `512 is the most`, []entry{file(strings.Repeat("d/", 600)+"f", "", 0o644)}},
+		{"too deep", both, UnpackOptions{MaxDepth: 512}, `archive_max_depth`, []entry{file(strings.Repeat("d/", 600)+"f", "", 0o644)}},
 		{"too long", both, UnpackOptions{}, `4095 is the most`, []entry{file(strings.Repeat(strings.Repeat("d", 200)+"/", 30)+"f", "", 0o644)}},
-		{"more entries than allowed", both, UnpackOptions{MaxEntries: 2}, `more than 2 entries`, []entry{file("1", "", 0o644), file("2", "", 0o644)}},
+		{"more entries than allowed", both, UnpackOptions{MaxEntries: 2}, `more than 2 entries, the limit set by archive_max_entries`, []entry{file("1", "", 0o644), file("2", "", 0o644)}},
 		{"more bytes than allowed", both, UnpackOptions{MaxBytes: 10}, `archive_max_extraction_size`, []entry{file("1", "12345", 0o644), file("2", "12345", 0o644)}},
 		{"links switched off", both, strict, `reject_symlinks_in_bundle`, []entry{link("l", "appspec.yml")}},
 		{"hard links switched off", only, strict, `reject_symlinks_in_bundle`, []entry{hard("h", "appspec.yml")}},
@@ -93,6 +105,106 @@ func TestUnpackRefuses(t *testing.T) {
 				t.Errorf("Unpack(%s, %s) changes another directory (-before +after):\n%s", format, test.name, d)
 			}
 		}
+	}
+}
+
+// TestUnpackKeepsWithin has bundles that succeed and seem to reach outside. Nothing around the archive may change, and nothing in it
+// that an entry did not name.
+func TestUnpackKeepsWithin(t *testing.T) {
+	t.Parallel()
+	outside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "precious"), []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spec := file("appspec.yml", "x", 0o644)
+	both, only := []Format{Tar, Zip}, []Format{Tar}
+	for _, test := range []struct {
+		name    string
+		formats []Format
+		entries []entry
+		want    map[string]string // name: content, or target of a link
+	}{
+		{"file in the place of a link", both, []entry{spec, link("x", outside+"/precious"), file("x", "new", 0o777)}, map[string]string{"x": "new"}},
+		{"directory in the place of a link", both, []entry{spec, link("x", outside), dir("x", 0o777), file("x/precious", "new", 0o777)}, map[string]string{"x/precious": "new"}},
+		{"file in the place of a hard link", only, []entry{file("a", "kept", 0o600), hard("b", "a"), file("b", "new", 0o777)}, map[string]string{"a": "kept", "b": "new"}},
+		{"file in the place of a hard link to a link", only, []entry{link("a", outside+"/precious"), hard("b", "a"), file("b", "new", 0o777)},
+			map[string]string{"a": outside + "/precious", "b": "new"}},
+		{"a file, then a directory, then a file in it", both, []entry{spec, file("x", "1", 0o644), dir("x", 0o755), file("x/y", "2", 0o644)}, map[string]string{"x/y": "2"}},
+		{"the same name in many spellings", only, []entry{spec, file("d/x", "1", 0o644), file("./d/x", "2", 0o644), file("/d//x", "3", 0o644), file("d/./x", "4", 0o644)},
+			map[string]string{"d/x": "4"}},
+		// On a file system without upper and lower case the second of a pair is refused or replaces the first, and here both are there.
+		{"names that differ in case", both, []entry{spec, file("readme", "1", 0o644), file("README", "2", 0o644)}, map[string]string{"README": "2"}},
+		{"the only directory is a link", both, []entry{link("r", outside)}, map[string]string{"r": outside}},
+		{"a link out of the directory that is lifted", both, []entry{file("r/appspec.yml", "x", 0o644), link("r/l", "../../bundle.tar")}, map[string]string{"l": "../../bundle.tar"}},
+		{"an AppSpec that is a link out", both, []entry{link("r/appspec.yml", outside+"/precious")}, map[string]string{"appspec.yml": outside + "/precious"}},
+	} {
+		for _, format := range test.formats {
+			data := map[Format]func() []byte{
+				Tar: func() []byte { return packTar(t, tar.FormatGNU, test.entries...) }, Zip: func() []byte { return packZip(t, test.entries...) },
+			}[format]()
+			bundle, archive := store(t, data)
+			far := snapshot(t, outside)
+			if err := Unpack(context.Background(), format, bundle, archive, UnpackOptions{}); err != nil {
+				t.Errorf("Unpack(%s, %s) = %v, want no error", format, test.name, err)
+				continue
+			}
+			for name, want := range test.want {
+				path := filepath.Join(archive, name)
+				got, err := os.Readlink(path)
+				if err != nil {
+					content, e := os.ReadFile(path)
+					got, err = string(content), e
+				}
+				if err != nil || got != want {
+					t.Errorf("Unpack(%s, %s): %s is %q, %v, want %q", format, test.name, name, got, err, want)
+				}
+			}
+			if d := cmp.Diff(far, snapshot(t, outside)); d != "" {
+				t.Errorf("Unpack(%s, %s) changes another directory (-before +after):\n%s", format, test.name, d)
+			}
+			wantAlone(t, archive)
+		}
+	}
+}
+
+// TestUnpackCaseGames has a link and an entry below it in another case: the link is never followed, whether or not the file system
+// takes the two for one.
+func TestUnpackCaseGames(t *testing.T) {
+	t.Parallel()
+	outside := t.TempDir()
+	for format, data := range map[Format][]byte{
+		Tar: packTar(t, tar.FormatGNU, link("Out", outside), file("out/through", "evil", 0o644), link("up", ".."), file("UP/climbed", "evil", 0o644)),
+		Zip: packZip(t, link("Out", outside), file("out/through", "evil", 0o644), link("up", ".."), file("UP/climbed", "evil", 0o644)),
+	} {
+		bundle, archive := store(t, data)
+		err := Unpack(context.Background(), format, bundle, archive, UnpackOptions{})
+		if err != nil && !strings.Contains(err.Error(), "which is a link") {
+			t.Errorf("Unpack(%s) = %v, want no error or one about the link", format, err)
+		}
+		if n := names(t, outside); len(n) > 0 {
+			t.Errorf("Unpack(%s) writes %v through the link", format, n)
+		}
+		wantAlone(t, archive)
+	}
+}
+
+// TestUnpackDefaultsPassRealRevisions has the counts of a revision of four gigabytes, larger than most.
+func TestUnpackDefaultsPassRealRevisions(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	o := UnpackOptions{MaxBytes: c.ArchiveMaxExtractionSize, MaxEntries: int64(c.ArchiveMaxEntries), MaxRatio: int64(c.ArchiveMaxRatio), MaxDepth: c.ArchiveMaxDepth}
+	l := newLimits(o, 40<<20, t.TempDir()) // logs and dumps may shrink to a hundredth
+	l.gauge = disk.Gauge{Dir: "/nowhere"}
+	for range 300_000 { // three big dependency trees
+		if err := errors.Join(l.entry(), l.file(), l.stream(14<<10), l.content(14<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l.written < 4e9 {
+		t.Errorf("%d bytes were written, want four gigabytes", l.written)
+	}
+	if _, err := cleanName(strings.Repeat("node_modules/dependency/", 50)+"index.js", true, o.MaxDepth); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -125,7 +237,7 @@ func TestUnpackLiteralNames(t *testing.T) {
 // TestUnpackNUL has a name that tar's own field cannot hold but a PAX record can.
 func TestUnpackNUL(t *testing.T) {
 	t.Parallel()
-	if _, err := cleanName("a\x00b", false); err == nil {
+	if _, err := cleanName("a\x00b", false, 0); err == nil {
 		t.Error("cleanName with NUL = nil, want an error")
 	}
 	data := packZip(t, file("aXb", "x", 0o644))

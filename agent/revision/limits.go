@@ -3,63 +3,73 @@ package revision
 import (
 	"fmt"
 	"math"
+
+	"codedeploy-agent/agent/disk"
 )
 
-const (
-	defaultMaxEntries = 1_000_000
-	defaultMaxRatio   = 1000
-	ratioGrace        = 64 << 20 // a ratio says nothing before this many bytes
-	spaceStep         = 32 << 20 // how much may be written between two looks at the free space
-)
+// ratioGrace is how many bytes a bundle may unpack to before its ratio says anything.
+const ratioGrace = 64 << 20
 
-// limits counts what an archive really unpacks to and stops what cannot be meant. Declared sizes are only used to refuse early.
+// limits counts what an archive really unpacks to and stops what cannot be meant. Declared sizes are only used to refuse early
+// and in errors.
 type limits struct {
 	maxBytes, maxEntries, maxRatio int64 // <= 0: none
 	packed                         int64 // size of the bundle
 	dir                            string
+	gauge                          disk.Gauge
 
-	written, streamed, entries, checked int64
+	written, streamed, entries int64
+	bytesToCome, filesToCome   int64 // as far as they are known
 }
 
 func newLimits(o UnpackOptions, packed int64, dir string) *limits {
-	l := &limits{maxBytes: o.MaxBytes, maxEntries: o.MaxEntries, maxRatio: o.MaxRatio, packed: max(packed, 1), dir: dir}
-	if l.maxEntries == 0 {
-		l.maxEntries = defaultMaxEntries
-	}
-	if l.maxRatio == 0 {
-		l.maxRatio = defaultMaxRatio
-	}
-	return l
+	return &limits{maxBytes: o.MaxBytes, maxEntries: o.MaxEntries, maxRatio: o.MaxRatio, packed: max(packed, 1), dir: dir,
+		gauge: disk.Gauge{Dir: dir}}
 }
 
-// declared refuses a size that is known before anything is written.
-func (l *limits) declared(n int64) error {
-	if l.maxBytes > 0 && n > l.maxBytes-l.written {
-		return l.tooBig(n)
+// declared refuses what the archive says of itself before anything is written.
+func (l *limits) declared(bytes, files int64) error {
+	l.bytesToCome, l.filesToCome = bytes, files
+	if l.maxEntries > 0 && files > l.maxEntries {
+		return l.tooMany()
 	}
-	return l.space(n)
+	if l.maxBytes > 0 && bytes > l.maxBytes {
+		return l.tooBig(bytes)
+	}
+	return disk.Need(l.dir, bytes, files)
 }
 
-// space refuses what the disk has no room for.
-func (l *limits) space(n int64) error {
-	if free, ok := freeSpace(l.dir); ok && n > free {
-		return fmt.Errorf("not enough disk space at %s: %d bytes are needed, %d are available; free some, or keep fewer revisions (max_revisions)",
-			l.dir, n, free)
+// coming refuses what an entry says of itself before any of it is written.
+func (l *limits) coming(bytes int64) error {
+	l.bytesToCome = bytes
+	if l.maxBytes > 0 && bytes > l.maxBytes-l.written {
+		return l.tooBig(bytes)
 	}
-	return nil
+	return l.gauge.Expect(bytes)
 }
 
 func (l *limits) tooBig(n int64) error {
 	return fmt.Errorf("it unpacks to more than %d bytes (%d so far, %d to come), the limit set by archive_max_extraction_size", l.maxBytes, l.written, n)
 }
 
-// entry counts one entry of the archive.
+func (l *limits) tooMany() error {
+	return fmt.Errorf("it has more than %d entries, the limit set by archive_max_entries", l.maxEntries)
+}
+
+// entry counts one entry of the archive, or a directory that an entry lies in and that has none itself.
 func (l *limits) entry() error {
 	l.entries++
 	if l.maxEntries > 0 && l.entries > l.maxEntries {
-		return fmt.Errorf("it has more than %d entries, the limit of this agent", l.maxEntries)
+		return l.tooMany()
 	}
 	return nil
+}
+
+// file counts a file, directory or link about to be made.
+func (l *limits) file() error {
+	err := l.gauge.Made(l.filesToCome)
+	l.filesToCome = max(l.filesToCome-1, 0)
+	return err
 }
 
 // content counts bytes about to be written to a file.
@@ -67,14 +77,11 @@ func (l *limits) content(n int64) error {
 	if l.maxBytes > 0 && n > l.maxBytes-l.written {
 		return l.tooBig(n)
 	}
-	l.written += n
-	if l.written-l.checked >= spaceStep {
-		l.checked = l.written
-		if free, ok := freeSpace(l.dir); ok && free < spaceStep {
-			return fmt.Errorf("the disk at %s is all but full: %d bytes are written, %d are left; free some, or keep fewer revisions (max_revisions)",
-				l.dir, l.written, free)
-		}
+	if err := l.gauge.Wrote(n, l.bytesToCome); err != nil {
+		return err
 	}
+	l.written += n
+	l.bytesToCome = max(l.bytesToCome-n, 0)
 	return l.ratio(l.written)
 }
 
@@ -88,5 +95,5 @@ func (l *limits) ratio(n int64) error {
 	if l.maxRatio <= 0 || n <= ratioGrace || l.packed > math.MaxInt64/l.maxRatio || n <= l.packed*l.maxRatio {
 		return nil
 	}
-	return fmt.Errorf("it unpacks to more than %d times its %d bytes, as only a decompression bomb does", l.maxRatio, l.packed)
+	return fmt.Errorf("it unpacks to more than %d times its %d bytes, as only a decompression bomb does (archive_max_ratio)", l.maxRatio, l.packed)
 }

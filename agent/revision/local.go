@@ -34,9 +34,12 @@ func (l localFile) Fetch(ctx context.Context, path string, progress func(Progres
 	if err := ctx.Err(); err != nil {
 		return Fetched{}, err
 	}
+	if err := discardPart(path); err != nil {
+		return Fetched{}, err
+	}
 	size := info.Size()
 	if runtime.GOOS == "windows" { // links need a privilege there
-		size, err = copyLocal(archive, path)
+		size, err = copyLocal(archive, path, size)
 	} else {
 		err = os.Symlink(archive, path)
 	}
@@ -49,11 +52,11 @@ func (l localFile) Fetch(ctx context.Context, path string, progress func(Progres
 	return Fetched{Bytes: size}, nil
 }
 
-func copyLocal(from, to string) (int64, error) {
+func copyLocal(from, to string, size int64) (int64, error) {
 	f, err := os.Open(from)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	return copyTo(to, f, 0, nil)
+	return copyTo(openPart, to, f, size, nil)
 }

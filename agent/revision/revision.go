@@ -4,6 +4,8 @@
 // three work under a hidden name beside their target and rename at the end: the target is complete or it is not there, and an
 // attempt that was interrupted (even by a power loss) leaves only a hidden name that the next attempt clears away.
 //
+// A download that was cut short is the exception: what it left is described in a small file beside it and continued, see Download.
+//
 // A bundle is untrusted. Nothing in it can name a place outside the archive, write through a link, make a device or a named
 // pipe, or fill the disk; see Unpack.
 package revision
@@ -11,11 +13,11 @@ package revision
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 
+	"codedeploy-agent/agent/disk"
 	"codedeploy-agent/agent/durable"
 	"codedeploy-agent/hooks/faultpoint"
 )
@@ -33,8 +35,9 @@ const (
 
 // Source is where a bundle comes from. A Source may be used by several goroutines at once.
 type Source interface {
-	// Fetch stores the bundle in a new file at path and returns what is known of it. progress may be nil; it is called often,
-	// never by two goroutines at once. On failure a part of the bundle may be left at path.
+	// Fetch stores the bundle as the file path and returns what is known of it. What an earlier Fetch left there is continued or
+	// replaced. progress may be nil; it is called often, never by two goroutines at once. On failure a part of the bundle may be
+	// left at path, and its description beside it.
 	Fetch(ctx context.Context, path string, progress func(Progress)) (Fetched, error)
 	// String names the source in logs and errors, without secrets.
 	String() string
@@ -51,18 +54,21 @@ type Progress struct{ Done, Total int64 }
 
 // Download stores the bundle of s as the file bundle, replacing an older one. It is written beside it under a hidden name,
 // synced to disk, given mode 0644 and renamed, so that bundle is never a part of a bundle. On failure nothing is left.
+//
+// A Download that was cut short, by a kill, a power loss or the end of ctx, leaves its part with a description. The next Download
+// of the same object goes on from there, also when the bundle was complete and had not been unpacked.
 func Download(ctx context.Context, s Source, bundle string, progress func(Progress)) (Fetched, error) {
 	staged := stagedName(bundle)
-	if err := os.Remove(staged); err != nil && !os.IsNotExist(err) { // of an attempt that was interrupted
-		return Fetched{}, fmt.Errorf("cannot remove the rest of an earlier download: %w", err)
-	}
+	takeBack(bundle, staged)
 	got, err := s.Fetch(ctx, staged, progress)
 	if err == nil {
 		err = publish(staged, bundle)
 	}
 	if err != nil {
-		os.Remove(staged)
-		return Fetched{}, err
+		if ctx.Err() == nil || !begun(staged) {
+			discardPart(staged) // of the two errors the first one counts
+		}
+		return Fetched{}, disk.Explain(err, filepath.Dir(bundle), 0)
 	}
 	return got, nil
 }
@@ -110,37 +116,4 @@ func syncFile(path string) (err error) {
 // attempt left is found again.
 func stagedName(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
-}
-
-// copyTo copies r to a new file at path and reports the progress, whose Total is total.
-func copyTo(path string, r io.Reader, total int64, progress func(Progress)) (done int64, err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if e := f.Close(); err == nil {
-			err = e
-		}
-	}()
-	return io.Copy(&counted{w: f, total: total, report: progress}, r)
-}
-
-// counted reports what passes through it.
-type counted struct {
-	w           io.Writer
-	done, total int64
-	report      func(Progress)
-}
-
-func (c *counted) Write(p []byte) (int, error) {
-	if err := faultpoint.At("download write"); err != nil {
-		return 0, err
-	}
-	n, err := c.w.Write(p)
-	c.done += int64(n)
-	if c.report != nil {
-		c.report(Progress{Done: c.done, Total: c.total})
-	}
-	return n, err
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/disk"
 )
 
 // S3Options say how S3 is reached.
@@ -35,6 +37,9 @@ type S3Options struct {
 type s3Source struct {
 	o                          S3Options
 	bucket, key, version, etag string
+
+	open        opener
+	recordEvery time.Duration
 }
 
 // NewS3 is the object key of bucket. version (empty: the newest) and etag (empty: any; quotes do not matter) are what the
@@ -42,7 +47,8 @@ type s3Source struct {
 //
 // Fetch makes five attempts at what can succeed later (not 403, 404 or another ETag) and goes on where a connection broke off. An
 // object of 32 MiB or more comes over four connections. All parts have to be of one ETag, the file has to have the
-// object's length, and where S3 has a checksum of the whole object, that checksum.
+// object's length, and where S3 has a checksum of the whole object, that checksum. It also goes on where an earlier agent was
+// killed, if the object has still the same ETag or was asked for by its version.
 func NewS3(o S3Options, bucket, key, version, etag string) (Source, error) {
 	var missing []string
 	for _, v := range []struct{ name, value string }{{"bucket", bucket}, {"key", key}, {"region", o.Region}} {
@@ -68,7 +74,7 @@ func NewS3(o S3Options, bucket, key, version, etag string) (Source, error) {
 	if o.WireLog != nil {
 		o.Transport = &wire{o.Transport, o.WireLog}
 	}
-	return &s3Source{o: o, bucket: bucket, key: key, version: version, etag: unquote(etag)}, nil
+	return &s3Source{o: o, bucket: bucket, key: key, version: version, etag: unquote(etag), open: openPart, recordEvery: s3RecordEvery}, nil
 }
 
 func (s *s3Source) String() string { return "s3://" + s.bucket + "/" + s.key }
@@ -115,20 +121,17 @@ func (s *s3Source) client(region string) *s3.Client {
 	})
 }
 
-func (s *s3Source) Fetch(ctx context.Context, path string, progress func(Progress)) (got Fetched, err error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return Fetched{}, fmt.Errorf("cannot store the bundle: %w", err)
-	}
-	f := &s3Fetch{s3Source: s, region: s.o.Region, at: s.client(s.o.Region), file: file, report: progress}
-	err = f.run(ctx)
-	if e := file.Close(); err == nil {
+func (s *s3Source) Fetch(ctx context.Context, path string, progress func(Progress)) (Fetched, error) {
+	f := &s3Fetch{s3Source: s, path: path, region: s.o.Region, at: s.client(s.o.Region), report: progress,
+		gauge: disk.Gauge{Dir: filepath.Dir(path)}}
+	err := f.fetch(ctx)
+	if e := f.close(); err == nil {
 		err = e
 	}
 	if err != nil {
-		return Fetched{}, f.explain(err)
+		return Fetched{}, f.explain(f.trouble(err))
 	}
-	return Fetched{ETag: f.object.etag, VersionID: f.object.version, Bytes: f.done}, nil
+	return Fetched{ETag: f.object.etag, VersionID: f.object.version, Bytes: f.got.bytes()}, nil
 }
 
 func unquote(etag string) string { return strings.Trim(etag, `"`) }

@@ -8,18 +8,16 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"strconv"
-	"strings"
+	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.uber.org/zap"
 
+	"codedeploy-agent/agent/disk"
 	"codedeploy-agent/hooks/faultpoint"
 )
 
@@ -34,66 +32,133 @@ const (
 // s3Fetch is one download.
 type s3Fetch struct {
 	*s3Source
-	file *os.File
+	path     string
+	file     part
+	recorded int64 // bytes that the description beside the file has
+	silent   bool  // it was logged that there is no description
 
 	mu     sync.Mutex // guards all below; parts arrive on several connections
 	region string
 	at     *s3.Client // for region
 	moved  bool       // the region was corrected once
 	object *s3Object
-	done   int64
+	got    spans // what is in the file
+	gauge  disk.Gauge
 	report func(Progress)
 }
 
-// s3Object is what the first answer says of the object.
-type s3Object struct {
-	etag, version string
-	size          int64 // -1: not told
-	sums          []checksum
+// fetch goes on with what an earlier download left, if the object is still the same, or begins.
+func (f *s3Fetch) fetch(ctx context.Context) error {
+	if f.recall() {
+		err := f.run(ctx)
+		if err == nil || ctx.Err() != nil || !outdated(err) {
+			return err
+		}
+		f.o.Log.Warn("what an earlier download left cannot be continued; the download begins anew", zap.Stringer("source", f), zap.Error(err))
+	}
+	if err := f.begin(); err != nil {
+		return err
+	}
+	return f.run(ctx)
 }
 
-// pinned tells whether later requests can ask for exactly this object.
-func (f *s3Fetch) pinned() bool { return f.version != "" || f.object.etag != "" }
+// begin makes a new file.
+func (f *s3Fetch) begin() (err error) {
+	if err := f.close(); err != nil {
+		return err
+	}
+	if err := discardPart(f.path); err != nil {
+		return &storageError{err}
+	}
+	f.object, f.got, f.recorded = nil, nil, 0
+	f.file, err = f.open(f.path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	return err
+}
 
+func (f *s3Fetch) close() error {
+	file := f.file
+	if f.file = nil; file == nil {
+		return nil
+	}
+	if err := file.Close(); err != nil {
+		return &storageError{err}
+	}
+	return nil
+}
+
+// run fetches what is missing and checks the whole.
 func (f *s3Fetch) run(ctx context.Context) error {
-	at, err := f.stretch(ctx, 0, -1)
+	within, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := f.keepRecord(cancel)
+	err := f.transfer(within)
+	stop()
+	if err == nil {
+		err = context.Cause(within) // what was written at the very end may not have reached the disk
+	}
 	if err != nil {
 		return err
 	}
-	if at < f.object.size {
-		if err := f.parts(ctx, at); err != nil {
-			return err
-		}
+	if n := f.got.bytes(); f.object.size >= 0 && n != f.object.size {
+		return fmt.Errorf("%d bytes were received, the object has %d", n, f.object.size)
 	}
-	if f.object.size >= 0 && f.done != f.object.size {
-		return fmt.Errorf("%d bytes were received, the object has %d", f.done, f.object.size)
+	if err := verify(ctx, f.file, f.object.sums); err != nil {
+		return err
 	}
-	return verify(ctx, f.file, f.object.sums)
+	if f.recorded == 0 {
+		return nil // it came so fast that nothing is lost if it has to come again
+	}
+	return f.record()
 }
 
-// parts downloads the object from the byte at to its end over several connections.
-func (f *s3Fetch) parts(ctx context.Context, at int64) error {
+// transfer fetches what is missing: the first part or all of a new object over one connection, the rest of a big one over several.
+func (f *s3Fetch) transfer(ctx context.Context) error {
+	if f.object == nil {
+		if _, err := f.stretch(ctx, 0, -1); err != nil {
+			return err
+		}
+		if f.object.size < 0 {
+			return nil
+		}
+		return f.parts(ctx, f.got.missing(f.object.size, s3Part))
+	}
+	if err := room(f.path, f.object.size, f.object.size-f.got.bytes()); err != nil {
+		return err
+	}
+	missing := f.got.missing(f.object.size, s3Part)
+	if len(missing) == 0 { // one byte shows whether the object is still the same
+		missing = []span{{f.object.size - 1, f.object.size}}
+	}
+	return f.parts(ctx, missing)
+}
+
+// parts downloads ranges of the object, those of a big one over several connections.
+func (f *s3Fetch) parts(ctx context.Context, missing []span) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	starts := make(chan int64)
+	connections := s3Connections
+	if f.object.size < s3Big {
+		connections = 1
+	}
+	next := make(chan span)
 	var workers sync.WaitGroup
-	for range s3Connections {
+	for range min(connections, len(missing)) {
 		workers.Go(func() {
-			for from := range starts {
-				if _, err := f.stretch(ctx, from, min(from+s3Part, f.object.size)); err != nil {
+			for part := range next {
+				if _, err := f.stretch(ctx, part.from, part.to); err != nil {
 					cancel(err) // the first one counts
 					return
 				}
 			}
 		})
 	}
-	for ; at < f.object.size && ctx.Err() == nil; at += s3Part {
+	for _, part := range missing {
 		select {
-		case starts <- at:
+		case next <- part:
 		case <-ctx.Done():
 		}
 	}
-	close(starts)
+	close(next)
 	workers.Wait()
 	return context.Cause(ctx)
 }
@@ -127,9 +192,8 @@ func (f *s3Fetch) stretch(ctx context.Context, from, to int64) (int64, error) {
 			return from, fmt.Errorf("%w (after %d attempts)", err, attempt)
 		}
 		if from > 0 && (f.object == nil || !f.pinned()) { // nothing says that the rest would be of the same object
-			f.add(-from)
 			from, to = 0, -1
-			if err := f.file.Truncate(0); err != nil {
+			if err := f.forget(); err != nil {
 				return 0, err
 			}
 		}
@@ -157,11 +221,23 @@ func (f *s3Fetch) renew() bool {
 	return ok
 }
 
+// forget drops all that came.
+func (f *s3Fetch) forget() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.got = nil
+	if err := f.file.Truncate(0); err != nil {
+		return &storageError{err}
+	}
+	return nil
+}
+
 func worthRetrying(standard *retry.Standard, err error) bool {
+	var storage *storageError
 	var body *bodyError
 	var stall *stalled
 	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) {
+	if errors.As(err, &certificate) || errors.As(err, &storage) {
 		return false
 	}
 	return errors.As(err, &body) || errors.As(err, &stall) || standard.IsErrorRetryable(err)
@@ -201,143 +277,63 @@ func (f *s3Fetch) attempt(ctx context.Context, from, to int64) (n, end int64, er
 	if to >= 0 {
 		body = io.LimitReader(body, to-from)
 	}
-	n, err = io.CopyBuffer(&located{f, io.NewOffsetWriter(f.file, from)}, body, make([]byte, 128<<10))
-	var disk *os.PathError
+	n, err = io.CopyBuffer(&located{f, from}, body, make([]byte, 128<<10))
+	var storage *storageError
 	switch {
 	case err == nil && to >= 0 && from+n < to:
 		err = io.ErrUnexpectedEOF
 		fallthrough
-	case err != nil && !errors.As(err, &disk):
+	case err != nil && !errors.As(err, &storage):
 		err = &bodyError{err, from + n, object.size}
 	}
 	return n, to, err
 }
 
-// located writes to its place in the file and counts.
+// located writes to its place in the file.
 type located struct {
-	f *s3Fetch
-	w io.Writer
+	f  *s3Fetch
+	at int64
 }
 
 func (l *located) Write(p []byte) (int, error) {
 	if err := faultpoint.At("download write"); err != nil {
-		return 0, err
+		return 0, &storageError{err}
 	}
-	n, err := l.w.Write(p)
-	l.f.add(int64(n))
-	return n, err
+	n, err := l.f.file.WriteAt(p, l.at)
+	from := l.at
+	l.at += int64(n)
+	if err != nil {
+		l.f.arrived(span{from, l.at})
+		return n, &storageError{err}
+	}
+	return n, l.f.arrived(span{from, l.at})
 }
 
-func (f *s3Fetch) add(n int64) {
+// arrived notes what was written, and stops a download for which the disk becomes too small.
+func (f *s3Fetch) arrived(s span) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.done += n
+	f.got.add(s)
+	if err := f.gauge.Wrote(s.to-s.from, f.missing()); err != nil {
+		return &storageError{err}
+	}
 	if f.report != nil {
-		f.report(Progress{Done: f.done, Total: max(f.object.size, 0)})
+		f.report(Progress{Done: f.got.bytes(), Total: max(f.object.size, 0)})
 	}
+	return nil
 }
 
-// get asks for the bytes from from to to, or for everything. If S3 names another region for the bucket, it is asked there.
-func (f *s3Fetch) get(ctx context.Context, from, to int64) (*s3.GetObjectOutput, error) {
-	in := &s3.GetObjectInput{Bucket: &f.bucket, Key: &f.key}
-	if f.version != "" {
-		in.VersionId = &f.version
+// missing is how many bytes are to come, as far as that is known. The caller holds the lock.
+func (f *s3Fetch) missing() int64 {
+	if f.object == nil || f.object.size < 0 {
+		return 0
 	}
-	f.mu.Lock()
-	client, etag := f.at, f.etag
-	if etag == "" && f.object != nil {
-		etag = f.object.etag
-	}
-	f.mu.Unlock()
-	if etag != "" {
-		in.IfMatch = aws.String(`"` + etag + `"`)
-	}
-	var options []func(*s3.Options)
-	if from > 0 || to >= 0 {
-		in.Range = aws.String(fmt.Sprintf("bytes=%d-", from))
-		if to >= 0 {
-			*in.Range += strconv.FormatInt(to-1, 10)
-		}
-	} else { // for the header only: the SDK's own check would not survive a broken connection
-		options = append(options, s3.WithAPIOptions(smithyhttp.AddHeaderValue("x-amz-checksum-mode", "ENABLED")))
-	}
-	out, err := client.GetObject(ctx, in, options...)
-	if err != nil && f.move(err) {
-		out, err = f.current().GetObject(ctx, in, options...)
-	}
-	return out, err
+	return f.object.size - f.got.bytes()
 }
 
-func (f *s3Fetch) current() *s3.Client {
+// trouble says what the operator can do about an error of the disk.
+func (f *s3Fetch) trouble(err error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.at
-}
-
-// move follows S3 to the bucket's region, once.
-func (f *s3Fetch) move(err error) bool {
-	region := bucketRegion(err)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if region == "" || region == f.region || f.moved {
-		return false
-	}
-	f.o.Log.Info("the bucket is in another region", zap.Stringer("source", f), zap.String("expected", f.region), zap.String("region", region))
-	f.moved, f.region, f.at = true, region, f.client(region)
-	return true
-}
-
-// describe checks that an answer is the part of the object that was asked for, and notes what the first one says.
-func (f *s3Fetch) describe(out *s3.GetObjectOutput, from int64) (*s3Object, error) {
-	etag := unquote(aws.ToString(out.ETag))
-	if f.etag != "" && etag != "" && f.etag != etag {
-		return nil, &etagError{f.etag, etag}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	size := int64(-1)
-	if out.ContentLength != nil {
-		size = *out.ContentLength
-	}
-	ranged := out.ContentRange != nil
-	if ranged {
-		start, total, err := parseRange(*out.ContentRange)
-		if err != nil {
-			return nil, err
-		}
-		if start != from {
-			return nil, fmt.Errorf("the answer has the bytes from %d, not from %d", start, from)
-		}
-		size = total
-	}
-	if from > 0 && !ranged {
-		return nil, errors.New("the connection broke off, and the server cannot continue a download (it ignores Range)")
-	}
-	if f.object == nil {
-		f.object = &s3Object{etag: etag, version: aws.ToString(out.VersionId), size: size, sums: wholeChecksums(out)}
-		return f.object, nil
-	}
-	if from == 0 && !f.pinned() { // begun again
-		*f.object = s3Object{etag: etag, version: aws.ToString(out.VersionId), size: size, sums: wholeChecksums(out)}
-	}
-	if etag != f.object.etag || size != f.object.size {
-		return nil, errChanged
-	}
-	return f.object, nil
-}
-
-func parseRange(header string) (start, total int64, err error) {
-	wrong := fmt.Errorf("the answer has the range %q, which cannot be read", header)
-	span, all, ok := strings.Cut(strings.TrimPrefix(header, "bytes "), "/")
-	first, _, ok2 := strings.Cut(span, "-")
-	if !ok || !ok2 {
-		return 0, 0, wrong
-	}
-	if start, err = strconv.ParseInt(first, 10, 64); err != nil {
-		return 0, 0, wrong
-	}
-	if total, err = strconv.ParseInt(all, 10, 64); err != nil {
-		return 0, 0, wrong
-	}
-	return start, total, nil
+	return disk.Explain(err, filepath.Dir(f.path), f.missing())
 }

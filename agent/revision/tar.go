@@ -12,6 +12,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/disk"
 )
 
 const readAhead = 256 << 10
@@ -41,7 +43,7 @@ func (u *unpacker) tarball(in io.Reader, k kind) error {
 	if k != plain {
 		stream = &metered{stream, u.limits}
 	}
-	if err := u.limits.space(u.limits.packed); err != nil { // it takes that much at least, give or take its headers
+	if err := disk.Need(u.limits.dir, u.limits.packed, 0); err != nil { // it takes that much at least, give or take its headers
 		return err
 	}
 	if err := u.entries(tar.NewReader(stream)); err != nil {
@@ -147,10 +149,8 @@ func (u *unpacker) tarEntry(r io.Reader, h *tar.Header, owners *owners) error {
 		u.o.Log.Warn("the bundle has an entry of an unknown type; it is unpacked as a file, as tar does",
 			zap.String("entry", h.Name), zap.String("type", string(h.Typeflag)))
 	}
-	if h.Size > spaceStep {
-		if err := u.limits.declared(h.Size); err != nil {
-			return err
-		}
+	if err := u.limits.coming(h.Size); err != nil {
+		return err
 	}
 	return u.regular(name, a, r)
 }

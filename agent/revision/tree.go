@@ -47,13 +47,32 @@ func (a attributes) fileMode() fs.FileMode {
 type tree struct {
 	root *os.Root
 	dirs map[string]*attributes // every directory made; nil for one that no entry described
+	// making is asked before a file, directory or link is made; implied is a directory that no entry described yet.
+	making func(implied bool) error
+	// fault makes tests' steps fail: "mkdir", "create", "write", "symlink" or "finish". It is nil otherwise.
+	fault func(step, name string) error
 
 	parent     *os.Root // handle of the directory used last: entries of one directory mostly follow each other
 	parentName string
 }
 
-func newTree(root *os.Root) *tree {
-	return &tree{root: root, dirs: map[string]*attributes{".": nil}, parent: root, parentName: "."}
+func newTree(root *os.Root, making func(implied bool) error) *tree {
+	return &tree{root: root, dirs: map[string]*attributes{".": nil}, parent: root, parentName: ".", making: making}
+}
+
+func (t *tree) fail(step, name string) error {
+	if t.fault == nil {
+		return nil
+	}
+	return t.fault(step, name)
+}
+
+// about is called before something is made.
+func (t *tree) about(step, name string, implied bool) error {
+	if err := t.making(implied); err != nil {
+		return err
+	}
+	return t.fail(step, name)
 }
 
 // open returns the handle of a directory of the tree, made with its parents if need be. The handle is good until the next call.
@@ -103,6 +122,9 @@ func (t *tree) ensure(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := t.about("mkdir", dir, true); err != nil {
+		return err
+	}
 	base := path.Base(dir)
 	if err := up.Mkdir(base, 0o700); err != nil {
 		if !errors.Is(err, fs.ErrExist) {
@@ -123,6 +145,9 @@ func (t *tree) directory(name string, a attributes) error {
 	if _, ok := t.dirs[name]; !ok {
 		up, err := t.open(path.Dir(name))
 		if err != nil {
+			return err
+		}
+		if err := t.about("mkdir", name, false); err != nil {
 			return err
 		}
 		err = t.replacing(up, path.Base(name), func(base string) error { return up.Mkdir(base, 0o700) })
@@ -162,6 +187,9 @@ func (t *tree) file(name string, a attributes, write func(*os.File) error) error
 	if err != nil {
 		return err
 	}
+	if err := t.about("create", name, false); err != nil {
+		return err
+	}
 	base := path.Base(name)
 	var f *os.File
 	err = t.replacing(up, base, func(base string) (err error) {
@@ -197,6 +225,9 @@ func (t *tree) symlink(name, target string, a attributes) error {
 	}
 	up, err := t.open(path.Dir(name))
 	if err != nil {
+		return err
+	}
+	if err := t.about("symlink", name, false); err != nil {
 		return err
 	}
 	base := path.Base(name)
@@ -269,6 +300,9 @@ func list(root *os.Root, n int) ([]fs.DirEntry, error) {
 // done after what is in it. top is the directory that becomes the archive: it has mode 0755 whatever the bundle says.
 func (t *tree) finish(ctx context.Context, top string) error {
 	t.close()
+	if err := t.fail("finish", top); err != nil {
+		return err
+	}
 	names := make([]string, 0, len(t.dirs))
 	for name := range t.dirs {
 		if name != top && name != "." {
@@ -314,38 +348,4 @@ func (t *tree) apply(dir string, a attributes) error {
 		return nil
 	}
 	return t.root.Chmod(dir, a.fileMode())
-}
-
-// cleanName turns an entry's name into a clean relative one; "." is the archive itself. A leading slash is cut off, as by tar and
-// unzip, unless strict is set (the setting reject_path_traversal_in_bundle).
-func cleanName(raw string, strict bool) (string, error) {
-	const maxPath, maxDepth = 4095, 512 // Linux cannot open longer paths; no honest bundle is deeper
-	switch {
-	case strings.IndexByte(raw, 0) >= 0:
-		return "", errors.New("its name has a NUL character")
-	case len(raw) > maxPath:
-		return "", fmt.Errorf("its name has %d bytes; %d is the most", len(raw), maxPath)
-	case strict && strings.HasPrefix(raw, "/"):
-		return "", errors.New("its name is absolute (refused by the setting reject_path_traversal_in_bundle)")
-	case strict && len(raw) > 1 && raw[1] == ':' && (raw[0]|0x20) >= 'a' && (raw[0]|0x20) <= 'z':
-		return "", errors.New("its name begins with a drive (refused by the setting reject_path_traversal_in_bundle)")
-	}
-	parts := strings.Split(raw, "/")
-	kept := parts[:0]
-	for _, p := range parts {
-		switch p {
-		case "..":
-			return "", errors.New("its name climbs with \"..\"; no entry may leave the archive")
-		case "", ".":
-		default:
-			kept = append(kept, p)
-		}
-	}
-	if len(kept) > maxDepth {
-		return "", fmt.Errorf("it lies %d directories deep; %d is the most", len(kept), maxDepth)
-	}
-	if len(kept) == 0 {
-		return ".", nil
-	}
-	return strings.Join(kept, "/"), nil
 }

@@ -7,17 +7,21 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
+	"path/filepath"
 
 	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/disk"
 )
 
-// UnpackOptions are the limits and switches of Unpack. The zero value is what the official agents do with honest bundles, with
-// generous limits. The switches have the names, meaning and default of the official agent 2.x.
+// UnpackOptions are the limits and switches of Unpack. The zero value is what the official agents do with honest bundles. The
+// switches have the names, meaning and default of the official agent 2.x.
 type UnpackOptions struct {
-	MaxBytes   int64 // archive_max_extraction_size: most bytes of content; 0: as many as the disk has
-	MaxEntries int64 // most entries; 0: 1,000,000; negative: no limit
-	MaxRatio   int64 // most times the bundle's size, looked at from 64 MiB on; 0: 1000; negative: no limit
+	// The limits hold for what is really unpacked, whatever the bundle says of itself; 0 is none.
+	MaxBytes   int64 // archive_max_extraction_size: most bytes of content, besides what the disk has
+	MaxEntries int64 // archive_max_entries: most entries, and directories that have none of their own
+	MaxRatio   int64 // archive_max_ratio: most times the bundle's size, looked at from 64 MiB on
+	MaxDepth   int   // archive_max_depth: most directories that an entry lies deep
 
 	RejectSymlinks  bool // reject_symlinks_in_bundle: refuse symbolic and hard links
 	RejectTraversal bool // reject_path_traversal_in_bundle: refuse absolute names, which are else made relative as tar does
@@ -25,6 +29,8 @@ type UnpackOptions struct {
 	IgnoreOwnership bool // ignore_ownership_in_bundle: files belong to the agent's user, whatever a tar says
 
 	Log *zap.Logger // nil: nothing is logged
+
+	fault func(step, name string) error // of tests, see tree
 }
 
 // Unpack makes the directory archive of the bundle, replacing an older one. It is made beside archive under a hidden name, written
@@ -38,7 +44,10 @@ type UnpackOptions struct {
 // one name the last one counts.
 //
 // Always refused: names with "..", entries below a link, hard links to what is not in the bundle, a file in the place of a
-// directory, devices, named pipes, and what goes over the limits. Absolute names are made relative.
+// directory, devices, named pipes, sockets, a zip whose entries overlap or whose headers disagree about a name, and what goes over
+// the limits or what the disk has room for. Absolute names are made relative.
+//
+// With Unpack the download is over: the description that Download may have left is removed, unless ctx has ended.
 func Unpack(ctx context.Context, f Format, bundle, archive string, o UnpackOptions) error {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -48,16 +57,19 @@ func Unpack(ctx context.Context, f Format, bundle, archive string, o UnpackOptio
 		return fmt.Errorf("cannot open the bundle: %w", err)
 	}
 	defer in.Close()
-	if err := unpack(ctx, f, in, archive, o); err != nil {
-		if errors.Is(err, syscall.ENOSPC) {
-			err = fmt.Errorf("%w; the disk is full: free some space, or keep fewer revisions (max_revisions)", err)
-		}
+	err = unpack(ctx, f, in, archive, o)
+	if ctx.Err() == nil {
+		os.Remove(partialName(stagedName(bundle)))
+	}
+	if err != nil {
 		return fmt.Errorf("cannot unpack the bundle %s (type %s): %w", bundle, f, err)
 	}
 	return nil
 }
 
 func unpack(ctx context.Context, f Format, in *os.File, archive string, o UnpackOptions) (err error) {
+	toCome := func() int64 { return 0 }
+	defer func() { err = disk.Explain(err, filepath.Dir(archive), toCome()) }()
 	info, err := in.Stat()
 	if err != nil {
 		return err
@@ -79,7 +91,10 @@ func unpack(ctx context.Context, f Format, in *os.File, archive string, o Unpack
 	if err != nil {
 		return err
 	}
-	u := &unpacker{ctx: ctx, o: o, tree: newTree(s.root), limits: newLimits(o, info.Size(), s.dir), buf: make([]byte, 128<<10)}
+	u := &unpacker{ctx: ctx, o: o, limits: newLimits(o, info.Size(), filepath.Dir(archive)), buf: make([]byte, 128<<10)}
+	u.tree = newTree(s.root, u.making)
+	u.tree.fault = o.fault
+	toCome = func() int64 { return u.limits.bytesToCome }
 	defer func() {
 		u.tree.close()
 		if e := s.discard(); err == nil && e != nil {
@@ -113,8 +128,20 @@ type unpacker struct {
 	buf    []byte
 }
 
+// making counts what the tree is about to make.
+func (u *unpacker) making(implied bool) error {
+	if implied { // entries are counted where they are read
+		if err := u.limits.entry(); err != nil {
+			return err
+		}
+	}
+	return u.limits.file()
+}
+
 // name checks an entry's name.
-func (u *unpacker) name(raw string) (string, error) { return cleanName(raw, u.o.RejectTraversal) }
+func (u *unpacker) name(raw string) (string, error) {
+	return cleanName(raw, u.o.RejectTraversal, u.o.MaxDepth)
+}
 
 // link checks whether links are allowed.
 func (u *unpacker) link() error {
@@ -146,6 +173,9 @@ func (u *unpacker) copy(f *os.File, r io.Reader) error {
 			if e := u.limits.content(int64(n)); e != nil {
 				return e
 			}
+			if e := u.tree.fail("write", f.Name()); e != nil {
+				return e
+			}
 			if _, e := f.Write(u.buf[:n]); e != nil {
 				return e
 			}
@@ -168,7 +198,7 @@ func damaged(err error) error {
 }
 
 // entryError says which entry of the bundle an error is about.
-func entryError(name string, err error) error { return fmt.Errorf("entry %q: %w", name, err) }
+func entryError(name string, err error) error { return fmt.Errorf("entry %s: %w", shown(name), err) }
 
 // kind is what the first bytes of a bundle show it to be.
 type kind string

@@ -23,7 +23,13 @@ const (
 
 // zip unpacks a zip. Owners are not applied, and set-id and sticky bits are left out, as unzip does.
 func (u *unpacker) zip(in io.ReaderAt, size int64) error {
-	r, err := zip.NewReader(in, size)
+	z := &zipFile{ReaderAt: in, size: size, most: max(u.limits.maxEntries, 0)}
+	r, err := zip.NewReader(z, size)
+	z.most = 0
+	var many *entriesError
+	if errors.As(err, &many) {
+		return u.limits.tooMany()
+	}
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) { // names are checked here, whatever GODEBUG says
 		if errors.Is(err, zip.ErrFormat) {
 			return errors.New("it has no zip directory at its end; it is damaged, cut short or no zip archive")
@@ -38,7 +44,10 @@ func (u *unpacker) zip(in io.ReaderAt, size int64) error {
 		total += min(f.UncompressedSize64, math.MaxInt64/2)
 		total = min(total, math.MaxInt64/2)
 	}
-	if err := u.limits.declared(int64(total)); err != nil {
+	if err := u.limits.declared(int64(total), int64(len(r.File))); err != nil {
+		return err
+	}
+	if err := z.check(r.File); err != nil {
 		return err
 	}
 	for _, f := range r.File {
