@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -50,15 +51,16 @@ type Fetched struct {
 type Progress struct{ Done, Total int64 }
 
 // Download stores the bundle of s as the file bundle, replacing an older one. It is written beside it under a hidden name,
-// synced to disk, given mode 0644 and renamed, so that bundle is never a part of a bundle. On failure nothing is left.
-func Download(ctx context.Context, s Source, bundle string, progress func(Progress)) (Fetched, error) {
+// synced to disk, given the mode and renamed, so that bundle is never a part of a bundle and never has another mode. On failure nothing
+// is left. progress may be nil.
+func Download(ctx context.Context, s Source, bundle string, mode fs.FileMode, progress func(Progress)) (Fetched, error) {
 	staged := stagedName(bundle)
 	if err := os.Remove(staged); err != nil && !os.IsNotExist(err) { // of an attempt that was interrupted
 		return Fetched{}, fmt.Errorf("cannot remove the rest of an earlier download: %w", err)
 	}
 	got, err := s.Fetch(ctx, staged, progress)
 	if err == nil {
-		err = publish(staged, bundle)
+		err = publish(staged, bundle, mode)
 	}
 	if err != nil {
 		os.Remove(staged)
@@ -67,8 +69,8 @@ func Download(ctx context.Context, s Source, bundle string, progress func(Progre
 	return got, nil
 }
 
-// publish makes the staged file durable and gives it its name.
-func publish(staged, bundle string) error {
+// publish makes the staged file durable and gives it its mode and name.
+func publish(staged, bundle string, mode fs.FileMode) error {
 	if err := faultpoint.At("download publish"); err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func publish(staged, bundle string) error {
 		return err
 	}
 	if info.Mode().IsRegular() { // not a link to an archive that belongs to somebody else
-		if err := syncFile(staged); err != nil {
+		if err := syncFile(staged, mode); err != nil {
 			return fmt.Errorf("cannot store the bundle: %w", err)
 		}
 	}
@@ -90,7 +92,7 @@ func publish(staged, bundle string) error {
 	return durable.SyncDir(filepath.Dir(bundle))
 }
 
-func syncFile(path string) (err error) {
+func syncFile(path string, mode fs.FileMode) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -100,7 +102,7 @@ func syncFile(path string) (err error) {
 			err = e
 		}
 	}()
-	if err := f.Chmod(0o644); err != nil && runtime.GOOS != "windows" {
+	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {
 		return err
 	}
 	return f.Sync()
