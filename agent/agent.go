@@ -131,6 +131,10 @@ func (a *Agent) Run(stop, abandon context.Context) error {
 // takeUp continues what an earlier agent left: results that the service has not accepted, commands that had not ended, and
 // deployments that an official agent was interrupted in.
 func (a *Agent) takeUp(ctx context.Context) {
+	tracked, odd := a.store.Tracked(time.Now()) // before any command of ours writes there
+	for _, p := range odd {
+		a.log.Warn("tracking", zap.Error(p))
+	}
 	entries, problems := a.journal.Pending()
 	slices.SortStableFunc(entries, func(a, b *journal.Entry) int { return endedAt(a).Compare(endedAt(b)) })
 	for _, p := range problems {
@@ -152,17 +156,31 @@ func (a *Agent) takeUp(ctx context.Context) {
 		})
 	}
 	a.recoverInstalls(ctx)
-	tracked, err := a.store.Tracked(time.Now())
-	if err != nil {
-		a.log.Warn("cannot look for interrupted deployments", zap.Error(err))
-	}
 	for _, t := range tracked {
-		if ours[t.HostCommand] {
-			continue
+		if !ours[t.HostCommand] {
+			a.takeOver(t)
 		}
-		a.log.Warn("reporting a command that another agent was interrupted in", zap.String("deployment", t.Deployment))
-		a.finish(&journal.Entry{CommandID: t.HostCommand, DeploymentID: t.Deployment, Began: time.Now()}, "", &hooks.Failure{
-			Code: hooks.CodeAfterRestart, Message: "the agent was restarted while this lifecycle event was in progress; it is not known how far it got"})
+	}
+}
+
+// takeOver reports a command that another agent was interrupted in. Its tracking file goes when the journal has the result, so that it is
+// reported once and no agent after this one reports it again.
+func (a *Agent) takeOver(t store.Tracked) {
+	a.log.Warn("reporting a command that another agent was interrupted in", zap.String("deployment", t.Deployment))
+	recorded := a.finish(&journal.Entry{CommandID: t.HostCommand, DeploymentID: t.Deployment, Began: time.Now()}, "", &hooks.Failure{
+		Code: hooks.CodeAfterRestart, Message: "the agent was restarted while this lifecycle event was in progress; it is not known how far it got"})
+	if recorded {
+		a.untrack(t.Deployment)
+	}
+}
+
+// untrack removes the deployment's tracking file. A command that failed before its specification was known has none.
+func (a *Agent) untrack(deployment string) {
+	if deployment == "" {
+		return
+	}
+	if err := a.store.Untrack(deployment); err != nil {
+		a.log.Warn("tracking", zap.Error(err))
 	}
 }
 
