@@ -152,17 +152,35 @@ func (a *Agent) takeUp(ctx context.Context) {
 		})
 	}
 	a.recoverInstalls(ctx)
-	tracked, err := a.store.Tracked(time.Now())
-	if err != nil {
-		a.log.Warn("cannot look for interrupted deployments", zap.Error(err))
+	tracked, problems := a.store.Tracked(time.Now())
+	for _, p := range problems {
+		a.log.Warn("tracking", zap.Error(p))
 	}
 	for _, t := range tracked {
-		if ours[t.HostCommand] {
-			continue
+		if !ours[t.HostCommand] {
+			a.takeOver(t)
 		}
-		a.log.Warn("reporting a command that another agent was interrupted in", zap.String("deployment", t.Deployment))
-		a.finish(&journal.Entry{CommandID: t.HostCommand, DeploymentID: t.Deployment, Began: time.Now()}, "", &hooks.Failure{
-			Code: hooks.CodeAfterRestart, Message: "the agent was restarted while this lifecycle event was in progress; it is not known how far it got"})
+	}
+}
+
+// takeOver reports a command that another agent was interrupted in. Its tracking file goes when the journal has the result, so that it is
+// reported once and no agent after this one reports it again.
+func (a *Agent) takeOver(t store.Tracked) {
+	a.log.Warn("reporting a command that another agent was interrupted in", zap.String("deployment", t.Deployment))
+	recorded := a.finish(&journal.Entry{CommandID: t.HostCommand, DeploymentID: t.Deployment, Began: time.Now()}, "", &hooks.Failure{
+		Code: hooks.CodeAfterRestart, Message: "the agent was restarted while this lifecycle event was in progress; it is not known how far it got"})
+	if recorded {
+		a.untrack(t.Deployment)
+	}
+}
+
+// untrack removes the deployment's tracking file. A command that failed before its specification was known has none.
+func (a *Agent) untrack(deployment string) {
+	if deployment == "" {
+		return
+	}
+	if err := a.store.Untrack(deployment); err != nil {
+		a.log.Warn("tracking", zap.Error(err))
 	}
 }
 

@@ -55,7 +55,7 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 		log.Warn("cannot reuse the revision that is here, downloading it", zap.String("from", spec.ReuseArchiveFrom), zap.Error(err))
 	}
 	if spec.Revision.Type == command.RevisionLocalDirectory {
-		return "downloaded", revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive())
+		return "downloaded", revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive(), x.store.DirMode())
 	}
 	source, format, err := x.sources.Source(spec)
 	if err != nil {
@@ -63,9 +63,14 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 	}
 	log.Info("downloading", zap.Stringer("from", source))
 	e.note("download begun: %s", source)
-	fetched, err := revision.Download(ctx, source, d.Bundle(), nil)
+	fetched, err := revision.Download(ctx, source, d.Bundle(), x.store.FileMode(), nil)
 	if err != nil {
 		return "", err
+	}
+	if spec.Revision.ETag == "" {
+		if err := d.SetETag(fetched.ETag); err != nil {
+			log.Warn("hooks are not told the bundle's ETag", zap.Error(err))
+		}
 	}
 	e.note("bundle downloaded: %d bytes", fetched.Bytes)
 	log.Info("bundle downloaded", zap.Int64("bytes", fetched.Bytes), zap.String("etag", fetched.ETag))
@@ -94,11 +99,16 @@ func (x *Executor) reuse(ctx context.Context, spec *command.Specification, d sto
 	if _, _, err := readAppSpec(from.Archive(), spec.AppSpecFilename); err != nil {
 		return err
 	}
-	if err := revision.CopyDirectory(ctx, from.Archive(), d.Archive()); err != nil {
+	if err := revision.CopyDirectory(ctx, from.Archive(), d.Archive(), x.store.DirMode()); err != nil {
 		return err
 	}
 	if err := os.Link(from.Bundle(), d.Bundle()); err != nil && !errors.Is(err, os.ErrExist) && !errors.Is(err, os.ErrNotExist) {
 		return errors.Join(fmt.Errorf("cannot keep the bundle: %w", err), os.RemoveAll(d.Archive()))
+	}
+	if etag := from.ETag(); spec.Revision.ETag == "" && etag != "" {
+		if err := d.SetETag(etag); err != nil {
+			x.log.Warn("hooks are not told the bundle's ETag", zap.Error(err))
+		}
 	}
 	return nil
 }
@@ -109,6 +119,6 @@ func (x *Executor) unpackOptions() revision.UnpackOptions {
 		MaxBytes: c.ArchiveMaxExtractionSize, MaxEntries: int64(c.ArchiveMaxEntries), MaxRatio: int64(c.ArchiveMaxRatio),
 		MaxDepth: c.ArchiveMaxDepth, RejectSymlinks: c.RejectSymlinksInBundle,
 		RejectTraversal: c.RejectPathTraversalInBundle, RejectSetID: c.RejectUnsafePermissionsInBundle,
-		IgnoreOwnership: c.IgnoreOwnershipInBundle, Log: x.log,
+		IgnoreOwnership: c.IgnoreOwnershipInBundle, Mode: x.store.DirMode(), Log: x.log,
 	}
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +128,7 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Scripts: scripts,
 		Deployment: hooks.Deployment{
 			ID: spec.DeploymentID, GroupID: spec.GroupID, GroupName: spec.GroupName, ApplicationName: spec.ApplicationName,
-			Bundle: bundleVariables(spec),
+			Bundle: bundleVariables(spec, deployment),
 		},
 		Rules: hooks.EnvironmentRules{
 			StripLoader: x.config.StripLoaderEnvInHooks, AllowlistOnly: x.config.RestrictHookEnvToAllowlist,
@@ -137,7 +138,7 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Dir:        e.Dir,
 		Note:       e.Note,
 		ScriptsLog: deployment.ScriptsLog(),
-		LogMode:    x.store.FileMode(),
+		LogMode:    x.store.LogMode(),
 		Live:       x.live,
 		Log:        x.log.With(logFields(event, spec)...).With(zap.String("revision", whose.ID)),
 	}
@@ -150,8 +151,9 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 	return run.Do(ctx)
 }
 
-// bundleVariables are what hooks are told about the revision's source (official agent 1.4 and later).
-func bundleVariables(spec *command.Specification) map[string]string {
+// bundleVariables are what hooks are told about the revision's source (official agent 1.4 and later). An ETag that the specification leaves
+// out is the downloaded bundle's (official agent 2.x).
+func bundleVariables(spec *command.Specification, d store.Deployment) map[string]string {
 	vars := map[string]string{}
 	add := func(name, value string) {
 		if value != "" {
@@ -164,7 +166,7 @@ func bundleVariables(spec *command.Specification) map[string]string {
 		add("BUNDLE_BUCKET", r.Bucket)
 		add("BUNDLE_KEY", r.Key)
 		add("BUNDLE_VERSION", r.Version)
-		add("BUNDLE_ETAG", r.ETag)
+		add("BUNDLE_ETAG", cmp.Or(r.ETag, d.ETag()))
 	case command.RevisionGitHub:
 		add("BUNDLE_COMMIT", r.CommitID)
 	}

@@ -143,9 +143,7 @@ func (a *Agent) execute(ctx context.Context, spec *command.Specification, entry 
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return // the agent was told to stop at once; the next one takes the command up
 	}
-	if err := a.store.Untrack(spec.DeploymentID); err != nil {
-		a.log.Warn("tracking", zap.Error(err))
-	}
+	a.untrack(spec.DeploymentID)
 	a.finish(entry, note, err)
 }
 
@@ -176,6 +174,7 @@ const eventLimit = time.Hour
 func (a *Agent) resume(ctx context.Context, entry *journal.Entry) {
 	spec, err := command.ParseSpecification(entry.Specification)
 	if err != nil {
+		a.untrack(entry.DeploymentID)
 		a.finish(entry, "", err)
 		return
 	}
@@ -186,6 +185,7 @@ func (a *Agent) resume(ctx context.Context, entry *journal.Entry) {
 		return
 	}
 	defer unlock()
+	a.untrack(spec.DeploymentID) // until it goes on, if it does
 	log.Info("taking up a command that an earlier agent began", zap.Duration("ago", time.Since(entry.Began).Round(time.Second)))
 	progress, err := hooks.ProgressOf(a.journal.RunDir(entry.CommandID))
 	if err != nil {
@@ -196,9 +196,6 @@ func (a *Agent) resume(ctx context.Context, entry *journal.Entry) {
 	// half-way. For everything else there must be somebody who waits for it.
 	if !progress.Vanished && !progress.Running {
 		if time.Since(entry.Began) > eventLimit {
-			if err := a.store.Untrack(spec.DeploymentID); err != nil {
-				log.Warn("tracking", zap.Error(err))
-			}
 			a.finish(entry, "", &hooks.Failure{Code: hooks.CodeAfterRestart, Message: fmt.Sprintf(
 				"the agent was not running for longer than a lifecycle event may take; %s was begun at %s and is not continued", entry.CommandName,
 				entry.Began.Format(time.RFC3339))})
@@ -217,8 +214,8 @@ func (a *Agent) resume(ctx context.Context, entry *journal.Entry) {
 	a.execute(ctx, spec, entry)
 }
 
-// finish records the command's result and hands it to the reporter. err nil means success.
-func (a *Agent) finish(entry *journal.Entry, note string, err error) {
+// finish records the command's result and hands it to the reporter. err nil means success. It returns whether the result is on disk.
+func (a *Agent) finish(entry *journal.Entry, note string, err error) (recorded bool) {
 	entry.Result = result(note, err)
 	log := a.log.With(zap.String("command", entry.CommandID), zap.String("event", entry.CommandName), zap.String("deployment", entry.DeploymentID),
 		zap.Duration("took", entry.Result.Ended.Sub(entry.Began)))
@@ -227,10 +224,12 @@ func (a *Agent) finish(entry *journal.Entry, note string, err error) {
 	} else {
 		log.Info("command succeeded")
 	}
-	if saveErr := a.journal.End(entry); saveErr != nil {
+	saveErr := a.journal.End(entry)
+	if saveErr != nil {
 		log.Error("the result is only in memory until the service has it", zap.Error(saveErr))
 	}
 	a.reporter.report(entry)
+	return saveErr == nil
 }
 
 // result is the result that the service is told.

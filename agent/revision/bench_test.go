@@ -62,7 +62,7 @@ func BenchmarkDownload(b *testing.B) {
 	bundle := filepath.Join(b.TempDir(), "bundle.tar")
 	b.SetBytes(size)
 	for b.Loop() {
-		if _, err := Download(context.Background(), s, bundle, nil); err != nil {
+		if _, err := Download(context.Background(), s, bundle, 0o644, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

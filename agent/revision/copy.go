@@ -16,15 +16,15 @@ import (
 
 // CopyDirectory makes the directory dst a copy of the contents of src, for local deployments of the type directory. Like Unpack it
 // works under a hidden name beside dst and renames at the end. Links are made again with their targets as they are, modes and times
-// are kept, owners too when the agent runs as root. Devices, named pipes and sockets are refused. dst itself has mode 0755.
-func CopyDirectory(ctx context.Context, src, dst string) error {
-	if err := disk.Explain(copyDirectory(ctx, src, dst), filepath.Dir(dst), 0); err != nil {
+// are kept, owners too when the agent runs as root. Devices, named pipes and sockets are refused. dst itself gets the mode.
+func CopyDirectory(ctx context.Context, src, dst string, mode fs.FileMode) error {
+	if err := disk.Explain(copyDirectory(ctx, src, dst, mode), filepath.Dir(dst), 0); err != nil {
 		return fmt.Errorf("cannot copy the directory %s: %w", src, err)
 	}
 	return nil
 }
 
-func copyDirectory(ctx context.Context, src, dst string) error {
+func copyDirectory(ctx context.Context, src, dst string, mode fs.FileMode) error {
 	if err := outside(src, filepath.Dir(dst)); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func copyDirectory(ctx context.Context, src, dst string) error {
 	err = c.directory(from, ".")
 	c.tree.close()
 	if err == nil {
-		err = c.tree.finish(ctx, ".")
+		err = c.tree.finish(ctx, ".", mode)
 	}
 	if err == nil {
 		err = s.publish(".")

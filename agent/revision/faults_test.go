@@ -119,7 +119,7 @@ func TestDownloadWriteErrors(t *testing.T) {
 					t.Fatal(err)
 				}
 				name := fmt.Sprintf("%s: %v at %s", source, test.errno, step)
-				_, err := Download(context.Background(), s, bundle, nil)
+				_, err := Download(context.Background(), s, bundle, 0o644, nil)
 				checkWriteError(t, name, err, test.errno, filepath.Dir(bundle), test.want)
 				if err != nil && source == "S3" && step == "write" && test.errno == syscall.ENOSPC {
 					// 1 MiB less a piece, and half of the next piece, have come
@@ -216,7 +216,7 @@ func TestDownloadKnowsItsSize(t *testing.T) {
 		"GitHub": must(NewGitHub(GitHubOptions{Transport: huge}, "org", "repo", "main", TGZ)),
 	} {
 		bundle := filepath.Join(t.TempDir(), "bundle.tar")
-		_, err := Download(context.Background(), s, bundle, nil)
+		_, err := Download(context.Background(), s, bundle, 0o644, nil)
 		for _, want := range []string{"it has 36028797018963968 bytes", "not enough disk space at " + filepath.Dir(bundle),
 			"72057594037927936 bytes are needed", "are available"} {
 			if err == nil || !strings.Contains(err.Error(), want) {

@@ -62,7 +62,7 @@ func (h *hub) fetch(t *testing.T, token string) (string, []time.Duration, error)
 		t.Fatal(err)
 	}
 	bundle := filepath.Join(t.TempDir(), "bundle.tar")
-	_, err = Download(context.Background(), s, bundle, nil)
+	_, err = Download(context.Background(), s, bundle, 0o644, nil)
 	if err != nil && strings.Contains(err.Error(), "SECRET") {
 		t.Errorf("the error has a secret: %v", err)
 	}

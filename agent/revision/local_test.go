@@ -25,7 +25,7 @@ func TestLocalFile(t *testing.T) {
 	}
 	bundle := filepath.Join(d, "root", "bundle.tar")
 	for range 2 { // again over the first one
-		got, err := Download(context.Background(), NewLocalFile("app.tgz"), bundle, nil)
+		got, err := Download(context.Background(), NewLocalFile("app.tgz"), bundle, 0o644, nil)
 		if err != nil || got.Bytes != 6 {
 			t.Fatalf("Download = %+v, %v, want 6 bytes", got, err)
 		}
@@ -37,7 +37,7 @@ func TestLocalFile(t *testing.T) {
 		t.Errorf("the archive's mode became %v", m)
 	}
 	for path, want := range map[string]string{"none.tgz": "no such file", "root": "it is a directory; deploy it with the type directory", "/dev/null": "not a regular file"} {
-		if _, err := Download(context.Background(), NewLocalFile(path), filepath.Join(d, "root", "other"), nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Download(context.Background(), NewLocalFile(path), filepath.Join(d, "root", "other"), 0o644, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Download(%s) = %v, want an error with %q", path, err, want)
 		}
 	}
@@ -59,7 +59,7 @@ func TestDownloadAfterInterruption(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Download(context.Background(), s, bundle, nil); err != nil {
+	if _, err := Download(context.Background(), s, bundle, 0o644, nil); err != nil {
 		t.Fatalf("Download = %v, want no error", err)
 	}
 	wantContent(t, bundle, []byte("new"))
@@ -87,7 +87,7 @@ func TestCopyDirectory(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dst, "older"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := CopyDirectory(context.Background(), src, dst); err != nil {
+	if err := CopyDirectory(context.Background(), src, dst, 0o755); err != nil {
 		t.Fatalf("CopyDirectory = %v, want no error", err)
 	}
 	want, got := snapshot(t, src), snapshot(t, dst)
@@ -123,7 +123,7 @@ func TestCopyDirectoryRefuses(t *testing.T) {
 		if dst == "" {
 			dst = filepath.Join(t.TempDir(), "archive")
 		}
-		if err := CopyDirectory(context.Background(), src, dst); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := CopyDirectory(context.Background(), src, dst, 0o755); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("CopyDirectory(%s) = %v, want an error with %q", name, err, test.want)
 		}
 		if _, err := os.Lstat(dst); err == nil {
@@ -144,7 +144,7 @@ func TestCopyDirectoryLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := CopyDirectory(context.Background(), src, dst); err != nil {
+	if err := CopyDirectory(context.Background(), src, dst, 0o755); err != nil {
 		t.Fatalf("CopyDirectory = %v, want no error", err)
 	}
 	for name, target := range map[string]string{"etc": "/etc", "up": "..", "self": "self"} {

@@ -31,7 +31,7 @@ func downloadAsChild(arguments string) int {
 	url, bundle, _ := strings.Cut(arguments, " ")
 	s, err := NewS3(serviceOptions(url), "releases", "app.tgz", "", "")
 	if err == nil {
-		_, err = Download(context.Background(), s, bundle, nil)
+		_, err = Download(context.Background(), s, bundle, 0o644, nil)
 	}
 	if err != nil {
 		os.Stderr.WriteString(err.Error() + "\n")
@@ -116,7 +116,7 @@ func TestKilledDownload(t *testing.T) {
 				t.Fatal(err)
 			}
 			first := int64(-1)
-			got, err := Download(context.Background(), s, bundle, func(p Progress) {
+			got, err := Download(context.Background(), s, bundle, 0o644, func(p Progress) {
 				if first < 0 {
 					first = p.Done
 				}
@@ -171,7 +171,7 @@ func interrupt(t *testing.T, b *bucket, bundle, version string, change ...func(*
 	defer cancel()
 	var all sync.WaitGroup
 	all.Go(func() {
-		if _, err := Download(ctx, s, bundle, nil); !errors.Is(err, context.Canceled) {
+		if _, err := Download(ctx, s, bundle, 0o644, nil); !errors.Is(err, context.Canceled) {
 			t.Errorf("Download = %v, want context canceled", err)
 		}
 	})
@@ -293,7 +293,7 @@ func TestContinuedDownload(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Download(context.Background(), s, bundle, nil); err != nil {
+			if _, err := Download(context.Background(), s, bundle, 0o644, nil); err != nil {
 				t.Fatalf("Download = %v, want no error", err)
 			}
 			wantContent(t, bundle, want)
@@ -331,7 +331,7 @@ func TestDownloadAfterPowerLoss(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Download(context.Background(), s, bundle, nil); err != nil {
+		if _, err := Download(context.Background(), s, bundle, 0o644, nil); err != nil {
 			t.Fatalf("Download = %v, want no error", err)
 		}
 		wantContent(t, bundle, content)
@@ -395,7 +395,7 @@ func TestDownloadNotUnpacked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := Download(context.Background(), s, bundle, nil); err != nil || got.Bytes != int64(len(b.objects["app.tgz"])) {
+		if got, err := Download(context.Background(), s, bundle, 0o644, nil); err != nil || got.Bytes != int64(len(b.objects["app.tgz"])) {
 			t.Fatalf("Download = %+v, %v", got, err)
 		}
 		wantContent(t, bundle, b.objects["app.tgz"])
@@ -456,12 +456,12 @@ func TestFailedDownloadLeavesNothing(t *testing.T) {
 				return true
 			}
 			s := must(NewS3(b.options(nil), "releases", "app.tgz", "", ""))
-			_, err := Download(context.Background(), s, bundle, nil)
+			_, err := Download(context.Background(), s, bundle, 0o644, nil)
 			return err
 		}, nil, "status 403"},
 		{"another ETag was deployed", func(t *testing.T, b *bucket, bundle string) error {
 			s := must(NewS3(b.options(nil), "releases", "app.tgz", "", "abc"))
-			_, err := Download(context.Background(), s, bundle, nil)
+			_, err := Download(context.Background(), s, bundle, 0o644, nil)
 			return err
 		}, nil, "expected ETag abc"},
 		{"no room for the rest", func(t *testing.T, b *bucket, bundle string) error {
@@ -471,7 +471,7 @@ func TestFailedDownloadLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := must(NewS3(b.options(nil), "releases", "app.tgz", "", ""))
-			_, err := Download(context.Background(), s, bundle, nil)
+			_, err := Download(context.Background(), s, bundle, 0o644, nil)
 			if n := len(b.asked()); n > 0 {
 				t.Errorf("%d requests were made, want none", n)
 			}
@@ -481,11 +481,11 @@ func TestFailedDownloadLeavesNothing(t *testing.T) {
 		{"GitHub", func(t *testing.T, b *bucket, bundle string) error {
 			h := newHub(t)
 			s := must(NewGitHub(GitHubOptions{Endpoint: h.api.URL}, "some org", "repo", "feature/x", TGZ))
-			_, err := Download(context.Background(), s, bundle, nil)
+			_, err := Download(context.Background(), s, bundle, 0o644, nil)
 			return err
 		}, []string{"bundle.tar"}, ""},
 		{"a local file", func(t *testing.T, b *bucket, bundle string) error {
-			_, err := Download(context.Background(), NewLocalFile(local), bundle, nil)
+			_, err := Download(context.Background(), NewLocalFile(local), bundle, 0o644, nil)
 			return err
 		}, []string{"bundle.tar"}, ""},
 	} {

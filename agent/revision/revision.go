@@ -13,6 +13,7 @@ package revision
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,16 +54,17 @@ type Fetched struct {
 type Progress struct{ Done, Total int64 }
 
 // Download stores the bundle of s as the file bundle, replacing an older one. It is written beside it under a hidden name,
-// synced to disk, given mode 0644 and renamed, so that bundle is never a part of a bundle. On failure nothing is left.
+// synced to disk, given the mode and renamed, so that bundle is never a part of a bundle and never has another mode. On failure nothing is
+// left. progress may be nil.
 //
 // A Download that was cut short, by a kill, a power loss or the end of ctx, leaves its part with a description. The next Download
 // of the same object goes on from there, also when the bundle was complete and had not been unpacked.
-func Download(ctx context.Context, s Source, bundle string, progress func(Progress)) (Fetched, error) {
+func Download(ctx context.Context, s Source, bundle string, mode fs.FileMode, progress func(Progress)) (Fetched, error) {
 	staged := stagedName(bundle)
 	takeBack(bundle, staged)
 	got, err := s.Fetch(ctx, staged, progress)
 	if err == nil {
-		err = publish(staged, bundle)
+		err = publish(staged, bundle, mode)
 	}
 	if err != nil {
 		if ctx.Err() == nil || !begun(staged) {
@@ -73,8 +75,8 @@ func Download(ctx context.Context, s Source, bundle string, progress func(Progre
 	return got, nil
 }
 
-// publish makes the staged file durable and gives it its name.
-func publish(staged, bundle string) error {
+// publish makes the staged file durable and gives it its mode and name.
+func publish(staged, bundle string, mode fs.FileMode) error {
 	if err := faultpoint.At("download publish"); err != nil {
 		return err
 	}
@@ -83,7 +85,7 @@ func publish(staged, bundle string) error {
 		return err
 	}
 	if info.Mode().IsRegular() { // not a link to an archive that belongs to somebody else
-		if err := syncFile(staged); err != nil {
+		if err := syncFile(staged, mode); err != nil {
 			return fmt.Errorf("cannot store the bundle: %w", err)
 		}
 	}
@@ -96,7 +98,7 @@ func publish(staged, bundle string) error {
 	return durable.SyncDir(filepath.Dir(bundle))
 }
 
-func syncFile(path string) (err error) {
+func syncFile(path string, mode fs.FileMode) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -106,7 +108,7 @@ func syncFile(path string) (err error) {
 			err = e
 		}
 	}()
-	if err := f.Chmod(0o644); err != nil && runtime.GOOS != "windows" {
+	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {
 		return err
 	}
 	return f.Sync()

@@ -168,7 +168,7 @@ func download(t *testing.T, o S3Options, key, version, etag string) (string, Fet
 		t.Fatal(err)
 	}
 	bundle := filepath.Join(t.TempDir(), "bundle.tar")
-	got, err := Download(context.Background(), s, bundle, nil)
+	got, err := Download(context.Background(), s, bundle, 0o644, nil)
 	if err != nil {
 		if rest := names(t, filepath.Dir(bundle)); len(rest) > 0 {
 			t.Errorf("a failed download leaves %v", rest)
@@ -401,7 +401,7 @@ func TestS3Parallel(t *testing.T) {
 	o.o.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	bundle := filepath.Join(t.TempDir(), "bundle.tar")
 	var last Progress
-	got, err := Download(context.Background(), s, bundle, func(p Progress) {
+	got, err := Download(context.Background(), s, bundle, 0o644, func(p Progress) {
 		if p.Done < last.Done {
 			t.Errorf("progress goes back from %d to %d", last.Done, p.Done)
 		}
@@ -595,7 +595,7 @@ func TestS3Canceled(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := t.TempDir()
-	if _, err := Download(ctx, s, filepath.Join(d, "bundle.tar"), nil); !errors.Is(err, context.Canceled) {
+	if _, err := Download(ctx, s, filepath.Join(d, "bundle.tar"), 0o644, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Download = %v, want context canceled", err)
 	}
 	if rest := names(t, d); len(rest) > 0 {

@@ -297,8 +297,8 @@ func list(root *os.Root, n int) ([]fs.DirEntry, error) {
 }
 
 // finish gives the directories their owners, modes and times, the deepest first, so that a directory that its mode closes is
-// done after what is in it. top is the directory that becomes the archive: it has mode 0755 whatever the bundle says.
-func (t *tree) finish(ctx context.Context, top string) error {
+// done after what is in it. top is the directory that becomes the archive: it has the given mode whatever the bundle says.
+func (t *tree) finish(ctx context.Context, top string, mode fs.FileMode) error {
 	t.close()
 	if err := t.fail("finish", top); err != nil {
 		return err
@@ -323,7 +323,7 @@ func (t *tree) finish(ctx context.Context, top string) error {
 			return err
 		}
 	}
-	a := attributes{mode: 0o755, uid: -1}
+	a := attributes{mode: uint32(mode.Perm()), uid: -1}
 	if described := t.dirs["."]; described != nil {
 		a.uid, a.gid, a.mtime = described.uid, described.gid, described.mtime
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -28,6 +29,8 @@ type UnpackOptions struct {
 	RejectSetID     bool // reject_unsafe_permissions_in_bundle: refuse set-user-id and set-group-id files
 	IgnoreOwnership bool // ignore_ownership_in_bundle: files belong to the agent's user, whatever a tar says
 
+	Mode fs.FileMode // the archive's own mode; 0: 0755
+
 	Log *zap.Logger // nil: nothing is logged
 
 	fault func(step, name string) error // of tests, see tree
@@ -40,7 +43,7 @@ type UnpackOptions struct {
 // As with the official agents: permissions, set-id and sticky bits of a tar are exact whatever the umask, those of a zip lack the
 // set-id and sticky bits; times are kept; links are made as links; owners are applied from a tar when the agent runs as root,
 // by name where the host knows the name, else by number; a tar may be compressed in any way that is recognised; if the archive
-// holds one directory only and an AppSpec lies in it, that level is left out; the archive itself has mode 0755. Among entries of
+// holds one directory only and an AppSpec lies in it, that level is left out; the archive itself has o.Mode. Among entries of
 // one name the last one counts.
 //
 // Always refused: names with "..", entries below a link, hard links to what is not in the bundle, a file in the place of a
@@ -113,7 +116,11 @@ func unpack(ctx context.Context, f Format, in *os.File, archive string, o Unpack
 	if err != nil {
 		return err
 	}
-	if err := u.tree.finish(ctx, top); err != nil {
+	mode := o.Mode
+	if mode == 0 {
+		mode = 0o755
+	}
+	if err := u.tree.finish(ctx, top, mode); err != nil {
 		return err
 	}
 	return s.publish(top)

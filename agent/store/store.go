@@ -17,6 +17,7 @@ const (
 	logsDir         = "deployment-logs"
 	bundleName      = "bundle.tar" // whatever the bundle's format is
 	archiveName     = "deployment-archive"
+	etagName        = ".bundle-etag"
 )
 
 // Store is a deployment root. Its methods may be called from several goroutines for different deployment groups;
@@ -50,43 +51,67 @@ func (s *Store) Root() string { return s.root }
 // Restricted says whether state files are kept from other users.
 func (s *Store) Restricted() bool { return s.restricted }
 
-// DirMode is the mode of the store's directories.
-func (s *Store) DirMode() fs.FileMode {
+// DirMode is the mode of the directories that hooks of other users must get through: the root, groups, deployments, archives.
+func (s *Store) DirMode() fs.FileMode { return s.mode(0o755, 0o711) }
+
+// FileMode is the mode of bundles and of the store's own files.
+func (s *Store) FileMode() fs.FileMode { return s.mode(0o644, 0o600) }
+
+// LogMode is the mode of the logs of hooks.
+func (s *Store) LogMode() fs.FileMode { return s.mode(0o644, 0o640) }
+
+func (s *Store) mode(open, restricted fs.FileMode) fs.FileMode {
 	if s.restricted {
-		return 0o711
+		return restricted
 	}
-	return 0o755
+	return open
 }
 
-// FileMode is the mode of the store's files.
-func (s *Store) FileMode() fs.FileMode {
-	if s.restricted {
-		return 0o600
-	}
-	return 0o644
-}
-
-// makeDirs creates the directory path below the root with the store's mode, whatever the umask.
-func (s *Store) makeDirs(path string) error {
-	mode := s.DirMode()
-	if err := os.MkdirAll(s.root, mode); err != nil {
+// makeDir creates the directory path, which is the root or lies below it, with its last part in the given mode and those before it in
+// DirMode, whatever the umask. Where the store is restricted, directories from before it was are restricted, too.
+func (s *Store) makeDir(path string, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(s.root), 0o755); err != nil {
 		return fmt.Errorf("cannot create the deployment root: %w", err)
 	}
 	rel, err := filepath.Rel(s.root, path)
 	if err != nil {
 		return err
 	}
-	at := s.root
-	for _, part := range strings.Split(rel, string(filepath.Separator)) {
-		at = filepath.Join(at, part)
-		switch err := os.Mkdir(at, mode); {
-		case err == nil:
-			if err := os.Chmod(at, mode); err != nil {
-				return err
-			}
-		case !errors.Is(err, fs.ErrExist):
+	dirs := []string{s.root}
+	if rel != "." {
+		for at := range strings.SplitSeq(rel, string(filepath.Separator)) {
+			dirs = append(dirs, filepath.Join(dirs[len(dirs)-1], at))
+		}
+	}
+	for i, dir := range dirs {
+		want := s.DirMode()
+		if i > 0 && i == len(dirs)-1 {
+			want = mode
+		}
+		if err := s.provide(dir, want); err != nil {
 			return fmt.Errorf("cannot create a directory of the deployment root: %w", err)
 		}
+	}
+	return nil
+}
+
+// provide makes one directory. One that is there keeps its mode, less what a restricted store takes away.
+func (s *Store) provide(dir string, mode fs.FileMode) error {
+	err := os.Mkdir(dir, mode)
+	if err == nil {
+		return os.Chmod(dir, mode)
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory; move it away", dir)
+	case s.restricted && info.Mode().Perm()&^mode != 0:
+		return os.Chmod(dir, info.Mode()&^(fs.ModePerm&^mode))
 	}
 	return nil
 }
@@ -110,13 +135,42 @@ func (s *Store) At(dir string) Deployment {
 }
 
 // Create makes the deployment's directory.
-func (d Deployment) Create() error { return d.store.makeDirs(d.Dir) }
+func (d Deployment) Create() error { return d.store.makeDir(d.Dir, d.store.DirMode()) }
 
 // Bundle is the path of the bundle as it came.
 func (d Deployment) Bundle() string { return filepath.Join(d.Dir, bundleName) }
 
 // Archive is the path of the unpacked revision.
 func (d Deployment) Archive() string { return filepath.Join(d.Dir, archiveName) }
+
+// ETag is the downloaded bundle's ETag without quotes, as SetETag or the official agent 2.x has noted it; empty if nobody has.
+func (d Deployment) ETag() string {
+	data, err := os.ReadFile(filepath.Join(d.Dir, etagName))
+	if err != nil {
+		return ""
+	}
+	etag := strings.Trim(strings.TrimSpace(string(data)), `"`)
+	if len(etag) > maxETag || strings.ContainsFunc(etag, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "" // what is damaged tells nothing
+	}
+	return etag
+}
+
+// maxETag is far longer than S3's ETags.
+const maxETag = 256
+
+// SetETag notes the downloaded bundle's ETag, or with an empty one that there is none. Where the deployment specification has the ETag there
+// is nothing to note, and official agent 1.8 never does.
+func (d Deployment) SetETag(etag string) error {
+	path := filepath.Join(d.Dir, etagName)
+	if etag != "" {
+		return d.store.write(path, etag)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 // HasArchive says whether the revision has been unpacked.
 func (d Deployment) HasArchive() bool {
@@ -128,13 +182,19 @@ func (d Deployment) HasArchive() bool {
 func (d Deployment) ScriptsLog() string { return filepath.Join(d.Dir, "logs", "scripts.log") }
 
 // MakeLogs creates the directory of the deployment's log.
-func (d Deployment) MakeLogs() error { return d.store.makeDirs(filepath.Dir(d.ScriptsLog())) }
+func (d Deployment) MakeLogs() error {
+	return d.store.makeDir(filepath.Dir(d.ScriptsLog()), d.store.mode(0o755, 0o750))
+}
 
 // MakeDeploymentLogs creates the directory of the log of all deployments.
-func (s *Store) MakeDeploymentLogs() error { return s.makeDirs(filepath.Join(s.root, logsDir)) }
+func (s *Store) MakeDeploymentLogs() error {
+	return s.makeDir(filepath.Join(s.root, logsDir), s.mode(0o755, 0o750))
+}
 
 // MakeInstructions creates the directory of the pointers and lists.
-func (s *Store) MakeInstructions() error { return s.makeDirs(filepath.Join(s.root, instructionsDir)) }
+func (s *Store) MakeInstructions() error {
+	return s.makeDir(filepath.Join(s.root, instructionsDir), s.mode(0o755, 0o700))
+}
 
 // DeploymentsLog is the log in which the output of the hooks of all deployments comes together.
 func (s *Store) DeploymentsLog() string {

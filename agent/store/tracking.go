@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,14 +11,18 @@ import (
 	"time"
 )
 
-// trackingLife is how long a tracking file counts (official agent: 24 hours by modification time).
-const trackingLife = 24 * time.Hour
+const (
+	// trackingLife is how long a tracking file counts (official agents: 24 hours by modification time).
+	trackingLife = 24 * time.Hour
+	// maxHostCommand is how long a host command's identifier may be (official agent 2.x).
+	maxHostCommand = 4096
+)
 
 // Track notes that a command of the deployment is being executed: a file named after the deployment that holds the host
 // command's identifier. Other tooling reads it; our own recovery relies on the journal.
 func (s *Store) Track(deployment, hostCommand string) error {
 	dir := filepath.Join(s.root, s.tracking)
-	if err := s.makeDirs(dir); err != nil {
+	if err := s.makeDir(dir, s.mode(0o755, 0o700)); err != nil {
 		return err
 	}
 	return s.write(filepath.Join(dir, deployment), hostCommand)
@@ -37,31 +42,64 @@ type Tracked struct {
 	Deployment, HostCommand string
 }
 
-// Tracked lists the tracking files that an agent left behind. Stale, empty and unreadable ones are removed and left out:
-// one odd file must not keep the others from being reported.
-func (s *Store) Tracked(now time.Time) ([]Tracked, error) {
+// Tracked lists the tracking files that an agent left behind. What else lies in their directory is removed and told of, a file that is
+// too old or damaged or a temporary one: it must neither keep the others from being reported nor an official agent, which takes every
+// entry there for a deployment, from stopping.
+func (s *Store) Tracked(now time.Time) (tracked []Tracked, problems []error) {
 	dir := filepath.Join(s.root, s.tracking)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot list interrupted deployments: %w", err)
+		return nil, []error{fmt.Errorf("cannot list interrupted deployments: %w", err)}
 	}
-	var out []Tracked
 	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() {
-			continue
-		}
 		path := filepath.Join(dir, e.Name())
-		data, err := os.ReadFile(path)
-		id := strings.TrimSpace(string(data))
-		if err != nil || id == "" || len(id) > 4096 || now.Sub(info.ModTime()) > trackingLife || strings.HasPrefix(e.Name(), ".") {
-			os.Remove(path)
+		id, err := readTracking(path, now)
+		if err == nil {
+			tracked = append(tracked, Tracked{Deployment: e.Name(), HostCommand: id})
 			continue
 		}
-		out = append(out, Tracked{Deployment: e.Name(), HostCommand: id})
+		err = fmt.Errorf("nothing is reported for the tracking file %s: %w", path, err)
+		if removeErr := os.Remove(path); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+			err = fmt.Errorf("%w; it stays, because it cannot be removed (%w): look at it and remove it", err, removeErr)
+		}
+		problems = append(problems, err)
 	}
-	return out, nil
+	return tracked, problems
+}
+
+// readTracking returns the host command's identifier in a tracking file.
+func readTracking(path string, now time.Time) (string, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return "", err
+	case strings.HasPrefix(filepath.Base(path), "."):
+		return "", errors.New("it is the temporary file of an agent that was interrupted while it wrote")
+	case !info.Mode().IsRegular():
+		return "", errors.New("it is not a regular file")
+	case now.Sub(info.ModTime()) > trackingLife:
+		return "", fmt.Errorf("it is from %s, and the service gives a deployment up long before a day has passed", info.ModTime().Format(time.RFC3339))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxHostCommand+2)) // a line end may follow
+	if err != nil {
+		return "", err
+	}
+	id := strings.TrimRight(string(data), " \t\r\n")
+	switch {
+	case id == "":
+		return "", errors.New("it is empty")
+	case len(id) > maxHostCommand:
+		return "", fmt.Errorf("it has more than %d characters", maxHostCommand)
+	case strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }):
+		return "", errors.New("it is damaged: it holds characters that no host command's identifier has")
+	}
+	return id, nil
 }

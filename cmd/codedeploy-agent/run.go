@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -16,7 +13,6 @@ import (
 	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
-	"codedeploy-agent/agent/durable"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/network"
 )
@@ -68,6 +64,9 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 		return err
 	}
 	defer unlock()
+	if err := checkOtherAgent(c); err != nil {
+		return err
+	}
 	removePid := writePid(c, log)
 	defer removePid()
 	log.Info("starting", zap.String("version", version), zap.String("commit", commit), zap.String("root_dir", c.RootDir), zap.String("state_dir", c.StateDir))
@@ -152,22 +151,4 @@ func newVerifier(c *config.Config) (*command.Verifier, error) {
 		return nil, fmt.Errorf("cannot use deployment_signer_ca_file %s: %w", c.DeploymentSignerCAFile, err)
 	}
 	return v, nil
-}
-
-// writePid leaves the process id where the official agents do, for tools that look there. The agent itself relies on a lock.
-func writePid(c *config.Config, log *zap.Logger) (remove func()) {
-	path := filepath.Join(c.PidDir, "codedeploy-agent.pid")
-	err := os.MkdirAll(c.PidDir, 0o755)
-	if err == nil {
-		err = durable.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
-	}
-	if err != nil {
-		log.Warn("cannot leave the process id for other tools", zap.Error(err))
-		return func() {}
-	}
-	return func() {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			log.Warn("cannot remove the file with the process id", zap.Error(err))
-		}
-	}
 }

@@ -1,0 +1,219 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"codedeploy-agent/agent/rehearsal"
+)
+
+// ask is a request of an official agent to the command service.
+func (f *former) ask(operation string, body map[string]any) map[string]any {
+	f.t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(f.context(), http.MethodPost, f.service.URL(), bytes.NewReader(text))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", "CodeDeployCommandService_v20141006."+operation)
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA/20240506/us-east-1/codedeploy-commands/aws4_request, SignedHeaders=host, Signature=0")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != http.StatusOK {
+		f.t.Fatalf("%s: %s %v %v", operation, resp.Status, answer, err)
+	}
+	return answer
+}
+
+// begun is a command that the official agent has acknowledged and tracks when it dies.
+func (f *former) begun(name string, spec rehearsal.SpecOptions) *rehearsal.Command {
+	f.t.Helper()
+	c := f.send(name, spec)
+	host := f.metadata.HostIdentifier()
+	if got := f.ask("PollHostCommand", map[string]any{"HostIdentifier": host})["HostCommand"]; got == nil {
+		f.t.Fatalf("no command %s", name)
+	}
+	f.ask("PutHostCommandAcknowledgement", map[string]any{"HostCommandIdentifier": c.ID(),
+		"Diagnostics": map[string]string{"Format": "JSON", "Payload": `{"IsCommandNoop":false}`}})
+	f.track(spec.DeploymentID, c.ID())
+	return c
+}
+
+func (f *former) track(name, content string) {
+	f.t.Helper()
+	f.file("root/ongoing-deployment/"+name, content, f.choose(0o644, 0o600))
+}
+
+// completions counts the reports about a command.
+func (f *former) completions(id string) (n int) {
+	for _, r := range f.service.Requests("PutHostCommandComplete") {
+		if r.Command() == id {
+			n++
+		}
+	}
+	return n
+}
+
+// The official agent died during Install: half of the files are there, the list's last line is cut short. The command is reported, once; the
+// next deployment removes the half.
+func TestTakeOverInterruptedInstall(t *testing.T) {
+	t.Parallel()
+	for _, r := range []release{ruby, hardened} {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFormer(t, r)
+			f.deployed("d-OLD00001", f.stopping("old", file{"content/old.txt", "old", 0o644}))
+			half := f.stopping("half", file{"content/half/a.txt", "a", 0o644})
+			spec := f.spec(half)
+			f.downloaded(spec.DeploymentID, half)
+			f.cleanUp()
+			f.file("srv/half/a.txt", "", 0o600) // opened, and nothing written yet
+			f.file("root/deployment-instructions/"+group+"-cleanup",
+				f.dest+"\n"+f.dest+"/half\n"+f.dest+"/half/a.txt\n"+f.dest+"/ind", f.choose(0o644, 0o600))
+			c := f.begun("Install", spec)
+
+			f.start()
+			result, err := c.Wait(f.context())
+			if err != nil || result.Status != "Failed" || result.ErrorCode != 7 || !strings.Contains(result.Message, "in progress") {
+				t.Errorf("Install: %+v, %v; want Failed with code 7", result, err)
+			}
+			f.deploy(f.stopping("two"), rehearsal.Succeeded)
+			f.wantTree(". drwxr-xr-x", "index.html -rw-r--r-- two")
+			f.deploy(f.stopping("three"), rehearsal.Succeeded)
+			f.wantNotes("ApplicationStop old", "BeforeInstall two", "ApplicationStop two", "BeforeInstall three")
+			if code := f.stop(); code != 0 {
+				t.Errorf("exit code %d, want 0", code)
+			}
+			f.wantOfficialRoot(r.restricted, "d-OLD00001", "d-TEST00001", "d-TEST00002", "d-TEST00003")
+			f.start() // reports nothing again
+			f.deploy(f.stopping("four"), rehearsal.Succeeded)
+			if n := f.completions(c.ID()); n != 1 {
+				t.Errorf("Install was reported %d times, want once", n)
+			}
+			f.stop()
+			f.cleanUp()
+			f.wantTree()
+		})
+	}
+}
+
+// Whatever lies among the tracking files: each that names a command is reported, the others go, and deployments work.
+func TestTakeOverTrackingFiles(t *testing.T) {
+	t.Parallel()
+	f := newFormer(t, rust)
+	first, second := f.begun("BeforeInstall", f.spec(f.stopping("one"))), f.begun("AfterInstall", f.spec(f.stopping("two")))
+	f.track("d-TEST00002", second.ID()+"\n")
+	stale := f.begun("ApplicationStart", f.spec(f.stopping("three")))
+	yesterday := time.Now().Add(-25 * time.Hour)
+	if err := os.Chtimes(f.path("root/ongoing-deployment/d-TEST00003"), yesterday, yesterday); err != nil {
+		t.Fatal(err)
+	}
+	f.track("d-FORGOTTEN", "a-command-that-the-service-does-not-know")
+	f.track("d-EMPTY", "")
+	f.track("d-BLANK", " \n")
+	f.track("d-BINARY", "\x00\x01\xff\xfe")
+	f.track("d-LINES", "one\ntwo")
+	f.track("d-LONG", strings.Repeat("x", 1<<20))
+	f.track(".d-TEST00004.tmp.4711", first.ID())
+	f.file("secret", "a-secret", 0o600)
+	f.track("d-LINK", "-> "+f.path("secret"))
+	f.dir("root/ongoing-deployment/d-DIRECTORY", 0o755)
+	if err := syscall.Mkfifo(f.path("root/ongoing-deployment/d-FIFO"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.start()
+	for _, c := range []*rehearsal.Command{first, second} {
+		if r, err := c.Wait(f.context()); err != nil || r.Status != "Failed" || r.ErrorCode != 7 {
+			t.Errorf("%+v, %v; want Failed with code 7", r, err)
+		}
+	}
+	f.deploy(f.stopping("four"), rehearsal.Succeeded)
+	f.deploy(f.stopping("five"), rehearsal.Succeeded)
+	f.wantEntries("root/ongoing-deployment", 0o755)
+	if n := f.completions(stale.ID()); n != 0 {
+		t.Errorf("the stale command was reported %d times, want never", n)
+	}
+	log := f.log()
+	for _, name := range []string{"d-TEST00003", "d-EMPTY", "d-BLANK", "d-BINARY", "d-LINES", "d-LONG", ".d-TEST00004.tmp.4711", "d-LINK", "d-DIRECTORY", "d-FIFO"} {
+		if !strings.Contains(log, "nothing is reported for the tracking file "+f.path("root/ongoing-deployment/"+name)+": ") {
+			t.Errorf("the log does not say what became of %s", name)
+		}
+	}
+	if got := f.read(f.path("secret")); got != "a-secret" {
+		t.Errorf("the link's target holds %q now", got)
+	}
+}
+
+// The official agent has executed ApplicationStop and DownloadBundle when the agents are changed; this one is handed BeforeInstall next.
+func TestTakeOverDeploymentInProgress(t *testing.T) {
+	t.Parallel()
+	for _, r := range []release{ruby, rust, hardened} {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFormer(t, r)
+			f.deployed("d-OLD00001", f.stopping("old", file{"content/old.txt", "old", 0o644}))
+			files := f.slim("two", map[string]string{"ApplicationStop": "", "BeforeInstall": "", "AfterInstall": `echo "ETag $BUNDLE_ETAG" >> ` + f.notes})
+			spec := f.spec(files)
+			etag := spec.Revision.S3.ETag
+			if r.rust {
+				// 2.x tells hooks the ETag of what it downloaded where the service has none.
+				etag, spec.Revision.S3.ETag = "0123456789abcdef0123456789abcdef", ""
+			}
+			f.downloaded(spec.DeploymentID, files)
+			f.start()
+			for _, e := range []string{"BeforeInstall", "Install", "AfterInstall", "ApplicationStart", "ValidateService"} {
+				if r := f.command(e, spec); !r.Succeeded() {
+					t.Fatalf("%s: %+v", e, r)
+				}
+			}
+			f.wantTree(". drwxr-xr-x", "index.html -rw-r--r-- two")
+			f.deploy(f.stopping("three"), rehearsal.Succeeded)
+			f.wantNotes("BeforeInstall two", "AfterInstall two", "ETag "+etag, "ApplicationStop two", "BeforeInstall three")
+			f.stop()
+			f.wantOfficialRoot(r.restricted, "d-OLD00001", "d-TEST00001", "d-TEST00002")
+			f.cleanUp()
+			f.wantTree()
+		})
+	}
+}
+
+// Where the service does not say the bundle's ETag, hooks get the one of the download, before and after a change to official agent 2.x.
+func TestETagOfTheDownload(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.start()
+	for _, known := range []bool{false, true} {
+		want := ""
+		h.deploy(h.slim("one", map[string]string{"AfterInstall": fmt.Sprintf("echo $BUNDLE_ETAG > %s", h.path("etag"))}), rehearsal.Succeeded, func(s *rehearsal.SpecOptions) {
+			if want = s.Revision.S3.ETag; !known {
+				s.Revision.S3.ETag = ""
+			}
+		})
+		if got := h.read(h.path("etag")); got != want+"\n" {
+			t.Errorf("the specification's ETag is known: %v; hooks get %q, want %q", known, got, want)
+		}
+	}
+	if got := h.read(h.path("root/" + group + "/d-TEST00001/.bundle-etag")); len(got) != 32 {
+		t.Errorf(".bundle-etag holds %q, want the ETag without quotes", got)
+	}
+	if _, err := os.Lstat(h.path("root/" + group + "/d-TEST00002/.bundle-etag")); !os.IsNotExist(err) {
+		t.Errorf("the ETag was noted although the specification has it: %v", err)
+	}
+}
