@@ -121,33 +121,35 @@ func (o *output) seal() ([]string, error) {
 	return lines, o.failed
 }
 
-// copyLines logs what r gives, line by line, until it ends. A last line without a line end is logged too.
-func (o *output) copyLines(mark string, r io.Reader) {
-	buf := make([]byte, 32<<10)
-	var pending []byte
-	for {
-		n, err := r.Read(buf)
-		data := buf[:n]
-		for len(data) > 0 {
-			i := bytes.IndexByte(data, '\n')
-			if i < 0 {
-				pending = append(pending, data...)
-				break
-			}
-			pending = append(pending, data[:i]...)
-			o.line(mark, string(pending))
-			pending = pending[:0]
-			data = data[i+1:]
+// stream is one of a script's two outputs, as far as it is not whole lines yet.
+type stream struct {
+	out     *output
+	mark    string
+	pending []byte
+}
+
+// add logs the lines that data completes.
+func (s *stream) add(data []byte) {
+	for len(data) > 0 {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			s.pending = append(s.pending, data...)
+			break
 		}
-		for len(pending) > lineLimit {
-			o.line(mark, string(pending[:lineLimit]))
-			pending = append(pending[:0], pending[lineLimit:]...)
-		}
-		if err != nil {
-			if len(pending) > 0 {
-				o.line(mark, string(pending))
-			}
-			return
-		}
+		s.pending = append(s.pending, data[:i]...)
+		s.out.line(s.mark, string(s.pending))
+		s.pending = s.pending[:0]
+		data = data[i+1:]
+	}
+	for len(s.pending) > lineLimit {
+		s.out.line(s.mark, string(s.pending[:lineLimit]))
+		s.pending = append(s.pending[:0], s.pending[lineLimit:]...)
+	}
+}
+
+// end logs a last line that has no line end.
+func (s *stream) end() {
+	if len(s.pending) > 0 {
+		s.out.line(s.mark, string(s.pending))
 	}
 }

@@ -144,10 +144,7 @@ func watch(job Job, s *script, out *output, record *Record) (*Record, <-chan str
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		second := make(chan struct{})
-		go func() { defer close(second); out.copyLines("[stderr]", s.stderr) }()
-		out.copyLines("[stdout]", s.stdout)
-		<-second
+		out.copyStreams(s.stdout, s.stderr)
 	}()
 	type ended struct {
 		state *os.ProcessState

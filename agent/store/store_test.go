@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -87,7 +88,7 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-func TestTrackedSkipsWhatIsStaleOrDamaged(t *testing.T) {
+func TestTrackedRemovesWhatIsStaleOrDamaged(t *testing.T) {
 	t.Parallel()
 	s := newTestStore(t)
 	for _, d := range []string{"d-fresh", "d-stale", "d-empty"} {
@@ -103,9 +104,16 @@ func TestTrackedSkipsWhatIsStaleOrDamaged(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, "d-empty"), 0); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Tracked(time.Now())
-	if want := []Tracked{{"d-fresh", "command-of-d-fresh"}}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("Tracked() = %v, %v, want %v", got, err, want)
+	if err := os.MkdirAll(filepath.Join(dir, "d-full", "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got, problems := s.Tracked(time.Now())
+	if want := []Tracked{{"d-fresh", "command-of-d-fresh"}}; !slices.Equal(got, want) {
+		t.Errorf("Tracked() = %v, want %v", got, want)
+	}
+	if len(problems) != 3 || !strings.Contains(problems[0].Error(), "d-empty: it is empty") || !strings.Contains(problems[1].Error(), "look at it and remove it") ||
+		!strings.Contains(problems[2].Error(), "d-stale: it is from "+old.Format(time.RFC3339)) {
+		t.Errorf("Tracked() tells of %q", problems)
 	}
 	if err := s.Untrack("d-fresh"); err != nil {
 		t.Fatal(err)
@@ -113,27 +121,72 @@ func TestTrackedSkipsWhatIsStaleOrDamaged(t *testing.T) {
 	if err := s.Untrack("d-fresh"); err != nil {
 		t.Errorf("Untrack of what is not tracked: %v", err)
 	}
-	if got, err := s.Tracked(time.Now()); len(got) != 0 || err != nil {
-		t.Errorf("Tracked() = %v, %v, want none", got, err)
+	if got, problems := s.Tracked(time.Now()); len(got) != 0 || len(problems) != 1 { // the directory that is not empty
+		t.Errorf("Tracked() = %v, %v, want none", got, problems)
 	}
 }
 
+// A restricted store is what official agent 2.x makes of it, also out of one that was not restricted.
 func TestRestrictedModes(t *testing.T) {
 	t.Parallel()
-	s := New(Options{Root: filepath.Join(t.TempDir(), "root"), Program: "p", Tracking: "ongoing-deployment", Restricted: true})
-	d := s.Deployment("g", "d-1")
+	for _, before := range []bool{false, true} {
+		o := Options{Root: filepath.Join(t.TempDir(), "a", "root"), Program: "p", Tracking: "ongoing-deployment"}
+		fill := func() (Deployment, map[string]os.FileMode) {
+			s := New(o)
+			d := s.Deployment("g", "d-1")
+			for _, do := range []func() error{d.Create, d.MakeLogs, s.MakeDeploymentLogs, func() error { return s.SetMostRecent(d) },
+				func() error { return s.Track("d-1", "c") }, func() error { return d.SetETag("e") }} {
+				if err := do(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return d, map[string]os.FileMode{
+				o.Root: 0o711, filepath.Dir(d.Dir): 0o711, d.Dir: 0o711, filepath.Dir(d.ScriptsLog()): 0o750, filepath.Dir(s.DeploymentsLog()): 0o750,
+				filepath.Join(o.Root, instructionsDir): 0o700, filepath.Join(o.Root, instructionsDir, "g_most_recent_install"): 0o600,
+				filepath.Join(o.Root, "ongoing-deployment"): 0o700, filepath.Join(o.Root, "ongoing-deployment", "d-1"): 0o600,
+				filepath.Join(d.Dir, etagName): 0o600, filepath.Dir(o.Root): 0o755,
+			}
+		}
+		if before {
+			fill()
+		}
+		o.Restricted = true
+		d, want := fill()
+		for path, mode := range want {
+			info, err := os.Stat(path)
+			if err != nil || info.Mode().Perm() != mode {
+				t.Errorf("open before: %v: %s: mode %v, %v, want %v", before, path, info.Mode(), err, mode)
+			}
+		}
+		if err := os.Chmod(d.Dir, 0o700); err != nil { // what an operator has closed further stays closed
+			t.Fatal(err)
+		}
+		if err := d.Create(); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(d.Dir); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("mode %v, %v, want 0700", info.Mode(), err)
+		}
+	}
+}
+
+func TestETag(t *testing.T) {
+	t.Parallel()
+	d := newTestStore(t).Deployment("g", "d-1")
 	if err := d.Create(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SetMostRecent(d); err != nil {
-		t.Fatal(err)
+	for content, want := range map[string]string{"abc": "abc", "\"abc-2\"\n": "abc-2", "": "", "a b": "", "a\x00": "", strings.Repeat("x", 1000): ""} {
+		if err := os.WriteFile(filepath.Join(d.Dir, etagName), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.ETag(); got != want {
+			t.Errorf("%q is taken for %q, want %q", content, got, want)
+		}
 	}
-	for path, want := range map[string]os.FileMode{
-		d.Dir: 0o711, filepath.Join(s.Root(), "deployment-instructions", "g_most_recent_install"): 0o600,
-	} {
-		info, err := os.Stat(path)
-		if err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s: mode %v, %v, want %v", path, info.Mode(), err, want)
+	for _, etag := range []string{"abc", "", ""} {
+		if err := d.SetETag(etag); err != nil || d.ETag() != etag {
+			t.Errorf("SetETag(%q): %v, and ETag() = %q", etag, err, d.ETag())
 		}
 	}
 }
