@@ -131,6 +131,10 @@ func (a *Agent) Run(stop, abandon context.Context) error {
 // takeUp continues what an earlier agent left: results that the service has not accepted, commands that had not ended, and
 // deployments that an official agent was interrupted in.
 func (a *Agent) takeUp(ctx context.Context) {
+	tracked, odd := a.store.Tracked(time.Now()) // before any command of ours writes there
+	for _, p := range odd {
+		a.log.Warn("tracking", zap.Error(p))
+	}
 	entries, problems := a.journal.Pending()
 	slices.SortStableFunc(entries, func(a, b *journal.Entry) int { return endedAt(a).Compare(endedAt(b)) })
 	for _, p := range problems {
@@ -152,10 +156,6 @@ func (a *Agent) takeUp(ctx context.Context) {
 		})
 	}
 	a.recoverInstalls(ctx)
-	tracked, problems := a.store.Tracked(time.Now())
-	for _, p := range problems {
-		a.log.Warn("tracking", zap.Error(p))
-	}
 	for _, t := range tracked {
 		if !ours[t.HostCommand] {
 			a.takeOver(t)

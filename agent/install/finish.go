@@ -167,6 +167,17 @@ func (a *application) writeTransition() error {
 	for _, m := range a.moves {
 		l.add(filepath.Join(m.dir, m.temp))
 	}
+	for _, s := range a.plan.steps { // what is in a temporary directory is named, too: an official agent removes empty directories only
+		dir, name := "", ""
+		if s.dir != nil {
+			dir, name = s.dir.dir, s.dir.name
+		} else {
+			dir, name = s.file.dir, s.file.name
+		}
+		if place, inside := a.stagedDir(dir); inside {
+			l.add(filepath.Join(place, name))
+		}
+	}
 	if err := a.step("write", left.list.path); err != nil {
 		return err
 	}

@@ -52,12 +52,22 @@ func TestAllResultsSurviveRestartsWithoutTheService(t *testing.T) {
 	for _, spec := range specs {
 		commands = append(commands, h.send("AfterInstall", spec))
 	}
+	refused := func(n int) {
+		err := h.service.WaitFor(h.context(), func(all []rehearsal.Request) bool {
+			return len(slices.DeleteFunc(all, func(r rehearsal.Request) bool { return r.Status != http.StatusInternalServerError })) >= n
+		})
+		if err != nil {
+			t.Fatalf("the service was not told %d times: %v", n, err)
+		}
+	}
 	h.waitFor(h.path("running"))
 	h.waitLog("command failed", 1)
 	h.waitLog("command succeeded", 4) // three downloads and the first
+	refused(1)
 	h.kill()
 	h.start()
-	h.waitLog("cannot report a result", 2)
+	refused(2) // perhaps the first agent's second attempt, then this one's
+	h.waitLog("reporting a result that an earlier agent could not", 2)
 	h.kill()
 	h.write("go", "")
 	h.service.ClearFaults()

@@ -120,12 +120,12 @@ func TestOfficialAgentStillRuns(t *testing.T) {
 	}
 	endOfficial()
 	f.start() // the file names a process that is gone
-	f.deploy(f.stopping("one"), rehearsal.Succeeded)
+	f.waitLog("polling for commands", 1)
 	f.stop()
 	other, _ := play("some-other-program", "600")
 	other() // the number belongs to another program now
 	f.start()
-	f.deploy(f.stopping("two"), rehearsal.Succeeded)
+	f.waitLog("polling for commands", 2)
 	if got := strings.TrimSpace(f.read(f.path("pid/codedeploy-agent.pid"))); got != strconv.Itoa(f.agent.Process.Pid) {
 		t.Errorf("the pid file holds %q, want this agent's %d", got, f.agent.Process.Pid)
 	}

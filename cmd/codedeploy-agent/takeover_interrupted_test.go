@@ -114,6 +114,44 @@ func TestTakeOverInterruptedInstall(t *testing.T) {
 	}
 }
 
+// This agent was killed during Install and the host goes back to the official agent, which finds the command to report and removes all of
+// the half.
+func TestHandBackAfterKilledInstall(t *testing.T) {
+	t.Parallel()
+	f := newFormer(t, ruby)
+	f.start()
+	for _, dir := range []string{"a/", "b/"} { // all in new directories, then partly in one that stays
+		files := []file{f.appspec(""), {"content/index.html", dir, 0o644}}
+		for i := range 300 {
+			files = append(files, file{fmt.Sprintf("content/%sd%d/f%d", dir, i%10, i), strings.Repeat("x", 1000), 0o644})
+		}
+		spec := f.spec(files)
+		if r := f.command("DownloadBundle", spec); !r.Succeeded() {
+			t.Fatalf("DownloadBundle: %+v", r)
+		}
+		c := f.send("Install", spec)
+		for !strings.Contains(f.read(f.instructions("-cleanup")), "/.codedeploy-") && c.Result().Status == "" {
+			time.Sleep(time.Millisecond)
+		}
+		f.kill()
+		if c.Result().Status == "" {
+			if got := f.read(f.path("root/ongoing-deployment/" + spec.DeploymentID)); got != c.ID() {
+				t.Errorf("the tracking file holds %q, want the command %s", got, c.ID())
+			}
+		} else {
+			t.Log("Install had ended before the agent could be killed")
+		}
+		f.cleanUp()
+		f.wantTree()
+		f.start()
+		if r, err := c.Wait(f.context()); err != nil || r.Status == "Failed" && r.ErrorCode != 7 {
+			t.Errorf("Install: %+v, %v; want code 7 for what was cut off", r, err)
+		}
+		f.wantInstalled(f.spec([]file{f.appspec(""), {"content/index.html", dir, 0o644}}))
+		f.wantTree(". drwxr-xr-x", "index.html -rw-r--r-- "+strings.TrimSpace(dir))
+	}
+}
+
 // Whatever lies among the tracking files: each that names a command is reported, the others go, and deployments work.
 func TestTakeOverTrackingFiles(t *testing.T) {
 	t.Parallel()
@@ -164,7 +202,7 @@ func TestTakeOverTrackingFiles(t *testing.T) {
 // The official agent has executed ApplicationStop and DownloadBundle when the agents are changed; this one is handed BeforeInstall next.
 func TestTakeOverDeploymentInProgress(t *testing.T) {
 	t.Parallel()
-	for _, r := range []release{ruby, rust, hardened} {
+	for _, r := range []release{ruby, hardened} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFormer(t, r)
