@@ -232,6 +232,38 @@ func TestTakeOverDeploymentInProgress(t *testing.T) {
 	}
 }
 
+// A RESTART deployment takes the revision over that the official agent downloaded, with what is known of its bundle; the next one takes it
+// from there.
+func TestTakeOverArchiveForRestart(t *testing.T) {
+	t.Parallel()
+	f := newFormer(t, rust)
+	from := "d-OLD00001"
+	f.deployed(from, f.slim("old", map[string]string{"AfterInstall": "echo $BUNDLE_ETAG >> " + f.notes}))
+	f.start()
+	for range 2 {
+		spec := f.spec(f.stopping("not fetched"))
+		spec.ReuseArchiveFromDeploymentID, spec.Revision.S3.ETag = from, ""
+		if r := f.command("DownloadBundle", spec); !r.Succeeded() || !strings.Contains(r.Message, "archive-reuse") {
+			t.Fatalf("DownloadBundle: %+v, want the archive reused", r)
+		}
+		for _, e := range []string{"Install", "AfterInstall"} {
+			if r := f.command(e, spec); !r.Succeeded() {
+				t.Fatalf("%s: %+v", e, r)
+			}
+		}
+		f.wantTree(". drwxr-xr-x", "index.html -rw-r--r-- old")
+		if info, err := os.Stat(f.path("root/" + group + "/" + spec.DeploymentID + "/bundle.tar")); err != nil || info.Size() == 0 {
+			t.Errorf("the bundle did not come along: %v", err)
+		}
+		from = spec.DeploymentID
+	}
+	const etag = "0123456789abcdef0123456789abcdef"
+	f.wantNotes("AfterInstall old", etag, "AfterInstall old", etag)
+	if n := len(f.service.Requests("GetObject")); n != 0 {
+		t.Errorf("%d downloads, want none", n)
+	}
+}
+
 // Where the service does not say the bundle's ETag, hooks get the one of the download, before and after a change to official agent 2.x.
 func TestETagOfTheDownload(t *testing.T) {
 	t.Parallel()
