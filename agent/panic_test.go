@@ -34,7 +34,7 @@ func TestPanicIsTheCommandsResult(t *testing.T) {
 	spec := &command.Specification{DeploymentID: "d-1", GroupID: "g", Revision: command.Revision{Type: command.RevisionS3}}
 	for _, id := range []string{"first", "second"} {
 		entry := &journal.Entry{CommandID: id, CommandName: "DownloadBundle"}
-		if err := a.journal.Save(entry); err != nil {
+		if err := a.journal.Begin(entry); err != nil {
 			t.Fatal(err)
 		}
 		a.execute(context.Background(), spec, entry)

@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -113,6 +114,8 @@ func (a *application) run() error {
 	if err := durable.WriteFile(p.request.InstructionsFile, text, p.request.stateMode()); err != nil {
 		return err
 	}
+	digest := sha256.Sum256(text)
+	a.record.instructions = savedInstructions{rawPath(p.request.InstructionsFile), digest[:]}
 	a.prepare()
 	for _, stage := range []func() error{a.begin, a.writeTransition, a.stage, a.sync, a.identify, a.keepReplaced, a.putInPlace, a.changeKept, a.changeOutside,
 		a.setContexts, a.sync, a.writeLists, a.commit} {

@@ -29,6 +29,14 @@ type record struct {
 	attributes []savedAttributes
 	contexts   []string // paths whose SELinux rules were added
 	replaced   string   // directory that keeps what is replaced, empty if nothing is
+	// instructions is the instructions file as this Install wrote it; every other Install, also an official agent's, writes it anew.
+	instructions savedInstructions
+}
+
+// savedInstructions is the instructions file's path and the digest of its content.
+type savedInstructions struct {
+	Path   rawPath `json:"path"`
+	SHA256 []byte  `json:"sha256"`
 }
 
 type phase string
@@ -84,9 +92,11 @@ type savedAttributes struct {
 	Lists map[string][]byte `json:"lists,omitempty"`
 }
 
-// recordLine is one line of the file; one of its fields is set, in the first line Version and CleanupFile.
+// recordLine is one line of the file; one of its fields is set, in the first line Version and Instructions.
 type recordLine struct {
-	Version    int              `json:"version,omitempty"`
+	Version      int                `json:"version,omitempty"`
+	Instructions *savedInstructions `json:"instructions,omitempty"`
+
 	List       *savedList       `json:"list,omitempty"`
 	Move       *savedMove       `json:"move,omitempty"`
 	New        *identity        `json:"new,omitempty"` // of the moves, in their order
@@ -128,7 +138,7 @@ func (r *record) begin() error {
 	}
 	var text bytes.Buffer
 	out := json.NewEncoder(&text)
-	lines := []recordLine{{Version: recordVersion}}
+	lines := []recordLine{{Version: recordVersion, Instructions: &r.instructions}}
 	for i := range r.lists {
 		lines = append(lines, recordLine{List: &r.lists[i]})
 	}
@@ -231,6 +241,10 @@ func readRecord(path string) (*record, error) {
 		switch {
 		case n == 0 && l.Version != recordVersion:
 			return nil, fmt.Errorf("cannot read the record %s of an earlier install: its version is %d, not %d", path, l.Version, recordVersion)
+		case n == 0:
+			if l.Instructions != nil {
+				draft.instructions = *l.Instructions
+			}
 		case l.List != nil:
 			draft.lists = append(draft.lists, *l.List)
 		case l.Move != nil:

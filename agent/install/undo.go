@@ -1,9 +1,12 @@
 package install
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -20,6 +23,17 @@ func Recover(ctx context.Context, path string, log *zap.Logger) error {
 	if r == nil || err != nil {
 		return err
 	}
+	why, err := r.outdated()
+	if err != nil {
+		return fmt.Errorf("cannot see whether an earlier install that was interrupted can be taken back: %w", err)
+	}
+	if why != "" {
+		log.Warn("an earlier install was interrupted and is not taken back", zap.String("reason", why))
+		if err := r.forget(); err != nil {
+			return fmt.Errorf("cannot remove what an earlier install has left that was interrupted: %w", err)
+		}
+		return nil
+	}
 	log.Warn("an earlier install was interrupted: taking it back", zap.String("phase", string(r.phase)), zap.Int("changes", len(r.moves)))
 	left, err := r.undo(ctx, false)
 	for _, l := range left {
@@ -29,6 +43,42 @@ func Recover(ctx context.Context, path string, log *zap.Logger) error {
 		return fmt.Errorf("cannot take an earlier install back that was interrupted: %w", err)
 	}
 	return nil
+}
+
+// outdated says why the record tells nothing of the host any more, or nothing if it does: an official agent has had the host meanwhile and
+// has cleaned up or installed. What it has made is its own, and its clean-up list must not be replaced by an older one.
+func (r *record) outdated() (string, error) {
+	if r.instructions.Path == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(string(r.instructions.Path))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if digest := sha256.Sum256(text); err != nil || !bytes.Equal(digest[:], r.instructions.SHA256) {
+		return "another agent has installed a revision since", nil
+	}
+	for _, l := range r.lists {
+		// A list that was there is never away while this agent installs.
+		if _, err := os.Lstat(string(l.Path)); errors.Is(err, fs.ErrNotExist) && l.Found && !strings.HasSuffix(string(l.Path), namesSuffix) {
+			return "another agent has removed what the clean-up list named", nil
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// forget removes an outdated record and what is left under temporary names, which no other agent uses.
+func (r *record) forget() error {
+	u := &undoing{}
+	defer u.to.close()
+	for i := len(r.moves) - 1; i >= 0; i-- {
+		if err := u.temporary(r.moves[i], staging); err != nil {
+			return err
+		}
+	}
+	return r.remove()
 }
 
 // undo takes everything back that the record allows for, whether or not it was done. left says what somebody else has changed in the
@@ -88,6 +138,10 @@ func (u *undoing) move(m *move) error {
 		return err
 	}
 	h, err := u.to.in(m.dir)
+	if missing(err) {
+		u.left = append(u.left, show(m.path)+" was removed by somebody else, with its directory")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -183,11 +237,11 @@ func (u *undoing) attributes(a *savedAttributes) error {
 	if err := faultpoint.At("undo attributes"); err != nil {
 		return err
 	}
+	var o *opened
 	h, err := u.to.in(string(a.Dir))
-	if err != nil {
-		return err
+	if err == nil {
+		o, err = h.openPlace(string(a.Name), a.Is.info())
 	}
-	o, err := h.openPlace(string(a.Name), a.Is.info())
 	if errors.Is(err, errChanged) || missing(err) {
 		u.left = append(u.left, "the permissions of "+show(string(a.Dir)+"/"+string(a.Name))+": it was changed by somebody else")
 		return nil
