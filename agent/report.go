@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,8 +40,9 @@ type reporter struct {
 }
 
 type delivery struct {
-	refusals  int  // how often the service has definitely refused it
-	uncertain bool // an earlier agent may have delivered it
+	refusals  int       // how often the service has definitely refused it
+	notBefore time.Time // when it may be offered again after a refusal
+	uncertain bool      // an earlier agent may have delivered it
 	entry     *journal.Entry
 }
 
@@ -97,45 +99,67 @@ func (r *reporter) nudge() {
 func (r *reporter) run(ctx context.Context) {
 	failures := 0
 	for {
-		d := r.next()
+		d, due := r.next()
 		if d == nil {
-			select {
-			case <-r.wake:
-				continue
-			case <-ctx.Done():
+			if !r.rest(ctx, due) {
 				return
 			}
+			continue
 		}
-		e := d.entry
 		err := r.deliver(ctx, d)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
-			if command.IsRefusal(err) {
-				d.refusals++
+		e := d.entry
+		switch {
+		case err == nil:
+			failures = 0
+			r.settle(d)
+		case !command.IsRefusal(err):
+			// The service is away: the others wait too, so that results arrive in their order.
+			failures++
+			pause := reportPause(failures)
+			r.complain(e, err, pause)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return
 			}
-			if d.refusals < maxRefusals {
-				failures++
-				pause := reportPause(failures)
-				r.log.Warn("cannot report a result, trying again", zap.String("command", e.CommandID), zap.String("event", e.CommandName),
-					zap.String("reason", command.Describe(err)), zap.Duration("next_try_in", pause))
-				if d.refusals > 0 {
-					r.rotate() // one refused result must not keep the others back
-				}
-				select {
-				case <-time.After(pause):
-				case <-ctx.Done():
-					return
-				}
+		default:
+			// One refused result must not keep the others back.
+			if d.refusals++; d.refusals < maxRefusals {
+				pause := reportPause(d.refusals)
+				r.complain(e, err, pause)
+				r.putBack(d, time.Now().Add(pause))
 				continue
 			}
 			r.log.Error("the service refuses the result of a command, giving it up", zap.String("command", e.CommandID),
 				zap.String("event", e.CommandName), zap.String("reason", command.Describe(err)))
+			r.settle(d)
 		}
-		failures = 0
-		r.settle(d)
 	}
+}
+
+func (r *reporter) complain(e *journal.Entry, err error, pause time.Duration) {
+	r.log.Warn("cannot report a result, trying again", zap.String("command", e.CommandID), zap.String("event", e.CommandName),
+		zap.String("reason", command.Describe(err)), zap.Duration("next_try_in", pause))
+}
+
+// rest waits until a time, the zero time meaning forever, or until something new is to be delivered. It returns false when ctx has ended.
+func (r *reporter) rest(ctx context.Context, until time.Time) bool {
+	var due <-chan time.Time
+	if !until.IsZero() {
+		t := time.NewTimer(time.Until(until))
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-due:
+	case <-r.wake:
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 // deliver offers a result to the service. If an earlier agent died while it did so, the service is asked first whether it has it: the
@@ -173,19 +197,28 @@ func reportPause(failures int) time.Duration {
 	return limit/2 + rand.N(limit/2)
 }
 
-func (r *reporter) next() *delivery {
+// next returns the first delivery that is due. If none is, due says when one will be, the zero time if there is none at all.
+func (r *reporter) next() (d *delivery, due time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		return nil
+	now := time.Now()
+	for _, d := range r.queue {
+		if !d.notBefore.After(now) {
+			return d, time.Time{}
+		}
+		if due.IsZero() || d.notBefore.Before(due) {
+			due = d.notBefore
+		}
 	}
-	return r.queue[0]
+	return nil, due
 }
 
-func (r *reporter) rotate() {
+// putBack lets a delivery wait behind the others.
+func (r *reporter) putBack(d *delivery, notBefore time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.queue = append(r.queue[1:], r.queue[0])
+	d.notBefore = notBefore
+	r.queue = append(slices.DeleteFunc(r.queue, func(o *delivery) bool { return o == d }), d)
 }
 
 // settle forgets a delivery that is over.
@@ -194,7 +227,7 @@ func (r *reporter) settle(d *delivery) {
 		r.log.Warn("journal", zap.Error(err))
 	}
 	r.mu.Lock()
-	r.queue = r.queue[1:]
+	r.queue = slices.DeleteFunc(r.queue, func(o *delivery) bool { return o == d })
 	if _, known := r.done[d.entry.CommandID]; !known {
 		r.done[d.entry.CommandID] = &delivered{entry: d.entry}
 		r.order = append(r.order, d.entry.CommandID)

@@ -92,6 +92,57 @@ func TestResultsAreKeptUntilTheServiceTakesThem(t *testing.T) {
 	})
 }
 
+// A result that the service refuses does not keep the others back, and is given up in the end.
+func TestRefusedResultKeepsNothingBack(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		j, err := journal.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &refusingService{refused: "bad"}
+		r := newReporter(s, j, zap.NewNop(), func() {})
+		ctx, cancel := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() { r.run(ctx) })
+		for _, id := range []string{"bad", "a", "b"} {
+			e := ended(id)
+			if err := j.End(e); err != nil {
+				t.Fatal(err)
+			}
+			r.report(e)
+		}
+		synctest.Wait() // nothing has slept yet
+		if want := []string{"a", "b"}; !slices.Equal(s.taken, want) {
+			t.Errorf("delivered at once %v, want %v", s.taken, want)
+		}
+		if !r.drain(ctx, time.Hour) || s.offers != maxRefusals {
+			t.Errorf("offered %d times, want %d and then no more", s.offers, maxRefusals)
+		}
+		synctest.Wait()
+		if entries, _ := j.Pending(); len(entries) != 0 {
+			t.Errorf("%d results left in the journal", len(entries))
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+// refusingService refuses one command's result.
+type refusingService struct {
+	brokenService
+	refused string
+	offers  int
+}
+
+func (s *refusingService) Complete(ctx context.Context, id, status string, d command.Diagnostics) error {
+	if id == s.refused {
+		s.offers++
+		return &command.Error{Operation: "PutHostCommandComplete", HTTPStatus: 400, Code: "ClientException"}
+	}
+	return s.brokenService.Complete(ctx, id, status, d)
+}
+
 func TestGroupsRunOneCommandAtATime(t *testing.T) {
 	t.Parallel()
 	g := NewGroups(t.TempDir())
