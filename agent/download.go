@@ -94,7 +94,7 @@ func (x *Executor) reuse(ctx context.Context, spec *command.Specification, d sto
 	if _, _, err := readAppSpec(from.Archive(), spec.AppSpecFilename); err != nil {
 		return err
 	}
-	if err := revision.CopyDirectory(ctx, from.Archive(), d.Archive()); err != nil {
+	if err := revision.CopyArchive(ctx, from.Archive(), d.Archive()); err != nil {
 		return err
 	}
 	if err := os.Link(from.Bundle(), d.Bundle()); err != nil && !errors.Is(err, os.ErrExist) && !errors.Is(err, os.ErrNotExist) {

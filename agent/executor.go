@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -189,11 +190,23 @@ func (x *Executor) scripts(event string, spec *command.Specification) (store.Dep
 			return whose, nil, err
 		}
 	}
-	a, _, err := readAppSpec(whose.Archive(), spec.AppSpecFilename)
+	a, found, err := readAppSpec(whose.Archive(), spec.AppSpecFilename)
+	if err == nil && whose.ID == spec.DeploymentID {
+		// An earlier revision may have had its AppSpec under the default name; this one must have what it was deployed with.
+		err = asNamed(spec.AppSpecFilename, found)
+	}
 	if err != nil {
 		return whose, nil, fmt.Errorf("cannot find out what %s has to run: %w", event, err)
 	}
 	return whose, a.Scripts(event), nil
+}
+
+// asNamed is an error if an AppSpec that was asked for by a name of its own was only found under a default name.
+func asNamed(name, found string) error {
+	if name == "" || name == appspec.DefaultName || path.Clean(strings.ReplaceAll(name, `\`, "/")) == found {
+		return nil
+	}
+	return fmt.Errorf("cannot find the AppSpec %s in the revision; there is %s, but the deployment asks for the other", name, found)
 }
 
 // readAppSpec finds and reads the AppSpec of an unpacked revision. It returns the name under which it was found.

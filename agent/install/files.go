@@ -72,21 +72,28 @@ func (b *builder) mapping(f *appspec.File) error {
 	return nil
 }
 
-// destination returns the destination as a clean path, or false if it is not one.
+// destination returns the destination as a clean absolute path, or false if it is not one.
 func (b *builder) destination(f *appspec.File) (string, bool) {
 	d := filepath.FromSlash(f.Destination)
-	switch {
-	case strings.ContainsRune(d, 0):
+	if strings.ContainsRune(d, 0) {
 		b.problem(f.Line, f.Destination, "", "the destination %s contains a NUL byte", show(f.Destination))
-	case !filepath.IsAbs(d):
-		b.problem(f.Line, f.Destination, "a destination is the full path of a directory", "the destination %s is not absolute", show(f.Destination))
-	case b.plan.request.Hardening.RejectTraversal && climbs(d):
+		return "", false
+	}
+	if b.plan.request.Hardening.RejectTraversal && climbs(d) {
 		b.problem(f.Line, f.Destination, "refused because of reject_path_traversal_in_bundle",
 			"the destination %s climbs above the root directory", show(f.Destination))
-	default:
-		return filepath.Clean(d), true
+		return "", false
 	}
-	return "", false
+	full, err := expand(d)
+	if err != nil {
+		b.problem(f.Line, f.Destination, "write the full path of a directory", "cannot tell which directory the destination %s means: %v",
+			show(f.Destination), err)
+		return "", false
+	}
+	if !filepath.IsAbs(d) {
+		b.warning(f.Line, full, "write the full path of a directory", "the destination %s is not absolute; here it means %s", show(f.Destination), show(full))
+	}
+	return full, true
 }
 
 // sourceBelow is the source's path below the revision's root, or false if it leaves it. Leading separators mean the root.

@@ -69,7 +69,7 @@ func (s *Store) FileMode() fs.FileMode {
 // makeDirs creates the directory path below the root with the store's mode, whatever the umask.
 func (s *Store) makeDirs(path string) error {
 	mode := s.DirMode()
-	if err := os.MkdirAll(s.root, mode); err != nil {
+	if err := os.MkdirAll(filepath.Dir(s.root), 0o755); err != nil {
 		return fmt.Errorf("cannot create the deployment root: %w", err)
 	}
 	rel, err := filepath.Rel(s.root, path)
@@ -77,7 +77,7 @@ func (s *Store) makeDirs(path string) error {
 		return err
 	}
 	at := s.root
-	for _, part := range strings.Split(rel, string(filepath.Separator)) {
+	for _, part := range append([]string{"."}, strings.Split(rel, string(filepath.Separator))...) {
 		at = filepath.Join(at, part)
 		switch err := os.Mkdir(at, mode); {
 		case err == nil:
