@@ -10,13 +10,14 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/disk"
 	"codedeploy-agent/agent/revision"
 	"codedeploy-agent/agent/store"
 )
 
 // download fetches the revision's bundle and unpacks it, makes it the group's most recent one, and only then removes old
-// revisions. On failure neither bundle nor archive of this deployment is left. When ctx ends, the next agent continues with what
-// has come so far.
+// revisions. What fails leaves nothing that could be taken for a revision: an empty bundle, or the bundle and an empty archive. When
+// ctx ends, the next agent continues with what has come so far.
 func (x *Executor) download(ctx context.Context, spec *command.Specification, d store.Deployment, e Execution) (note string, err error) {
 	log := x.log.With(logFields("DownloadBundle", spec)...)
 	began := time.Now()
@@ -55,7 +56,10 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 		log.Warn("cannot reuse the revision that is here, downloading it", zap.String("from", spec.ReuseArchiveFrom), zap.Error(err))
 	}
 	if spec.Revision.Type == command.RevisionLocalDirectory {
-		return "downloaded", revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive())
+		if err := revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive()); err != nil {
+			return "", errors.Join(err, d.MarkArchive())
+		}
+		return "downloaded", nil
 	}
 	source, format, err := x.sources.Source(spec)
 	if err != nil {
@@ -65,15 +69,30 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 	e.note("download begun: %s", source)
 	fetched, err := revision.Download(ctx, source, d.Bundle(), nil)
 	if err != nil {
+		if ctx.Err() == nil { // else the next agent goes on with what has come
+			err = errors.Join(err, d.MarkBundle())
+		}
 		return "", err
 	}
 	e.note("bundle downloaded: %d bytes", fetched.Bytes)
 	log.Info("bundle downloaded", zap.Int64("bytes", fetched.Bytes), zap.String("etag", fetched.ETag))
-	err = revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions())
-	if err != nil && ctx.Err() == nil { // else the next agent goes on with the bundle
-		err = errors.Join(err, discardBundle(d))
+	if err := revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions()); err != nil {
+		return "", notUnpacked(ctx, d, err)
 	}
-	return "downloaded", err
+	return "downloaded", nil
+}
+
+// notUnpacked leaves what is to be left of a bundle that could not be unpacked: the bundle, to look at, unless the disk is full, and
+// the mark of the archive. A later attempt fetches the bundle anew.
+func notUnpacked(ctx context.Context, d store.Deployment, err error) error {
+	if ctx.Err() != nil {
+		return err // the next agent goes on with the bundle
+	}
+	var full *disk.Full
+	if errors.As(err, &full) {
+		return errors.Join(err, discardBundle(d))
+	}
+	return errors.Join(err, revision.Discard(d.Bundle()), d.MarkArchive())
 }
 
 // discardBundle removes a bundle that nothing will come of, or the part of it that has come.

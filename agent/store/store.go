@@ -124,6 +124,27 @@ func (d Deployment) HasArchive() bool {
 	return err == nil
 }
 
+// MarkBundle leaves an empty bundle where a download failed and there is none, as the official agent 1.8 does.
+func (d Deployment) MarkBundle() error {
+	f, err := os.OpenFile(d.Bundle(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, d.store.FileMode())
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot mark the download as failed: %w", err)
+	}
+	return f.Close()
+}
+
+// MarkArchive leaves an empty archive where a revision could not be unpacked and there is none, as the official agents do: what
+// the service still asks of this deployment then finds no AppSpec, and does not run the scripts of an earlier revision instead.
+func (d Deployment) MarkArchive() error {
+	if err := d.store.makeDirs(d.Archive()); err != nil {
+		return fmt.Errorf("cannot mark the revision as not unpacked: %w", err)
+	}
+	return nil
+}
+
 // ScriptsLog is the path of the log of the deployment's hooks.
 func (d Deployment) ScriptsLog() string { return filepath.Join(d.Dir, "logs", "scripts.log") }
 
