@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -203,7 +202,7 @@ func (x *Executor) scripts(event string, spec *command.Specification) (store.Dep
 
 // asNamed is an error if an AppSpec that was asked for by a name of its own was only found under a default name.
 func asNamed(name, found string) error {
-	if name == "" || name == appspec.DefaultName || path.Clean(strings.ReplaceAll(name, `\`, "/")) == found {
+	if name == "" || name == appspec.DefaultName || appspec.Clean(name) == found {
 		return nil
 	}
 	return fmt.Errorf("cannot find the AppSpec %s in the revision; there is %s, but the deployment asks for the other", name, found)

@@ -118,7 +118,7 @@ func (l *LocalDeployment) specification() (*command.Specification, []string, err
 	if id := l.GroupID; id == "" || id == "." || id == ".." || strings.ContainsAny(id, "/\\\x00") {
 		add(fmt.Errorf("cannot use --deployment-group %q: it names a directory and must be a single path component", id))
 	}
-	if l.AppSpecName != "" && !filepath.IsLocal(l.AppSpecName) {
+	if l.AppSpecName != "" && !filepath.IsLocal(appspec.Clean(l.AppSpecName)) {
 		add(fmt.Errorf("cannot use --appspec-filename %q: it must name a file of the bundle", l.AppSpecName))
 	}
 	if problems == nil && rev.Type == command.RevisionLocalDirectory {

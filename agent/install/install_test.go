@@ -343,6 +343,46 @@ permissions:
 	}
 }
 
+// A directory of the previous revision that has become a link makes way, as with the official agents; what the link leads to stays.
+func TestDirectoryThatBecameALink(t *testing.T) {
+	h := newHost(t)
+	first := h.archive("storage/.keep", "1", "storage/logs/.keep", "1")
+	h.must(h.install(first, whole))
+	h.must(os.Rename(h.path("dest/app/storage"), h.path("dest/shared")))
+	h.must(os.Symlink(h.path("dest/shared"), h.path("dest/app/storage")))
+	h.must(h.install(h.archive("storage/.keep", "2", "storage/logs/.keep", "2"), whole))
+	if fi, err := os.Lstat(h.path("dest/app/storage")); err != nil || !fi.IsDir() {
+		t.Errorf("storage is %v, %v, want a directory", fi, err)
+	}
+	for name, want := range map[string]string{"app/storage/.keep": "2", "app/storage/logs/.keep": "2", "shared/.keep": "1", "shared/logs/.keep": "1"} {
+		if data, err := os.ReadFile(h.path("dest", name)); err != nil || string(data) != want {
+			t.Errorf("%s is %q, %v, want %q", name, data, err, want)
+		}
+	}
+}
+
+// The instructions have the sources as the AppSpec has them.
+func TestInstructionsNameSourcesAsWritten(t *testing.T) {
+	h := newHost(t)
+	archive := h.archive("a", "1", "d/b", "1")
+	h.must(h.install(archive, "files:\n  - source: ./a\n    destination: DEST\n  - source: //d//\n    destination: DEST\n  - source: d/../a\n    destination: DEST/x\n"))
+	data, err := os.ReadFile(h.path("state", "g-install.json"))
+	h.must(err)
+	for _, want := range []string{archive + "/./a", archive + "//d/b", archive + "/d/../a"} {
+		if !strings.Contains(string(data), `"source":"`+want+`"`) {
+			t.Errorf("the instructions have no source %s:\n%s", want, data)
+		}
+	}
+	if _, err := h.plan(archive, "files:\n  - source: d\n    destination: ''\n"); err == nil || !strings.Contains(err.Error(), "empty destination") {
+		t.Errorf("a directory without a destination: %v", err)
+	}
+	p, err := h.plan(archive, "files:\n  - source: a\n    destination: ''\n")
+	h.must(err)
+	if len(p.warnings) != 1 || !strings.Contains(p.warnings[0].Message, "it means /") {
+		t.Errorf("a file without a destination: warnings %v", p.warnings)
+	}
+}
+
 // scene is a transition in which everything happens that can: kinds change, foreign files are overwritten, directories are kept.
 func scene(h *host) (first, second string, text1, text2 string) {
 	h.t.Helper()
