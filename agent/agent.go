@@ -41,7 +41,9 @@ type Options struct {
 	Throttled func() bool
 	Verifier  *command.Verifier
 	Sources   Sources
-	Log       *zap.Logger
+	// HookVariables are told to hooks about the host; nil means nothing.
+	HookVariables map[string]string
+	Log           *zap.Logger
 }
 
 // Agent executes the commands of one host. Use New, then Run once.
@@ -74,7 +76,7 @@ func New(o Options) (*Agent, error) {
 	s := newStore(o.Config)
 	a := &Agent{
 		config: o.Config, host: o.HostIdentifier, service: o.Service, throttled: o.Throttled, verifier: o.Verifier, store: s, journal: j,
-		executor: &Executor{config: o.Config, store: s, sources: o.Sources, log: o.Log},
+		executor: &Executor{config: o.Config, store: s, sources: o.Sources, host: o.HookVariables, log: o.Log},
 		groups:   NewGroups(o.Config.StateDir),
 		pace:     newPace(o.Config.WaitBetweenRuns),
 		log:      o.Log,
@@ -163,6 +165,9 @@ func (a *Agent) takeUp(ctx context.Context) {
 		a.log.Warn("reporting a command that another agent was interrupted in", zap.String("deployment", t.Deployment))
 		a.finish(&journal.Entry{CommandID: t.HostCommand, DeploymentID: t.Deployment, Began: time.Now()}, "", &hooks.Failure{
 			Code: hooks.CodeAfterRestart, Message: "the agent was restarted while this lifecycle event was in progress; it is not known how far it got"})
+		if err := a.store.Untrack(t.Deployment); err != nil {
+			a.log.Warn("tracking", zap.Error(err)) // it is reported again after the next start
+		}
 	}
 }
 

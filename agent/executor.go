@@ -34,6 +34,8 @@ type Executor struct {
 	sources Sources
 	// live gets a copy of the hooks' output; nil means none.
 	live io.Writer
+	// host are variables about the host for the hooks; nil means none.
+	host map[string]string
 	// custom are events that run besides the service's (a local deployment's own).
 	custom []string
 	log    *zap.Logger
@@ -127,7 +129,7 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Scripts: scripts,
 		Deployment: hooks.Deployment{
 			ID: spec.DeploymentID, GroupID: spec.GroupID, GroupName: spec.GroupName, ApplicationName: spec.ApplicationName,
-			Bundle: bundleVariables(spec),
+			Bundle: bundleVariables(spec), Host: x.host,
 		},
 		Rules: hooks.EnvironmentRules{
 			StripLoader: x.config.StripLoaderEnvInHooks, AllowlistOnly: x.config.RestrictHookEnvToAllowlist,

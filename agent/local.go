@@ -16,6 +16,7 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/appspec"
 	"codedeploy-agent/hooks"
 )
@@ -51,6 +52,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 	}
 	x := &Executor{
 		config: l.Config, store: newStore(l.Config), sources: l.Sources, live: l.Console, custom: events, log: l.Log,
+		host: identity.HookVariables(l.Config.OnPremisesConfigFile),
 	}
 	unlock, err := NewGroups(l.Config.StateDir).Lock(ctx, spec.GroupID)
 	if err != nil {
