@@ -213,7 +213,8 @@ func TestUnpackLeavesSpecialFilesOut(t *testing.T) {
 	entries := []entry{file("before", "1", 0o644), {name: "pipe", kind: tar.TypeFifo, mode: 0o644}, {name: "d/null", kind: tar.TypeChar, mode: 0o666},
 		file("d/after", "2", 0o644)}
 	for format, data := range map[Format][]byte{
-		Tar: packTar(t, tar.FormatGNU, append(entries, entry{name: "disk", kind: tar.TypeBlock, mode: 0o600})...), Zip: packZip(t, entries...),
+		Tar: packTar(t, tar.FormatGNU, append(entries, entry{name: "disk", kind: tar.TypeBlock, mode: 0o600})...),
+		Zip: packZip(t, append(entries, entry{name: "socket", kind: 's', mode: 0o644}, entry{name: "disk", kind: 'b', mode: 0o600})...),
 	} {
 		bundle, archive := store(t, data)
 		core, logs := observer.New(zap.WarnLevel)
