@@ -41,7 +41,9 @@ type Options struct {
 	Throttled func() bool
 	Verifier  *command.Verifier
 	Sources   Sources
-	Log       *zap.Logger
+	// HookVariables are told to hooks about the host; nil means nothing.
+	HookVariables map[string]string
+	Log           *zap.Logger
 }
 
 // Agent executes the commands of one host. Use New, then Run once.
@@ -74,7 +76,7 @@ func New(o Options) (*Agent, error) {
 	s := newStore(o.Config)
 	a := &Agent{
 		config: o.Config, host: o.HostIdentifier, service: o.Service, throttled: o.Throttled, verifier: o.Verifier, store: s, journal: j,
-		executor: &Executor{config: o.Config, store: s, sources: o.Sources, log: o.Log},
+		executor: &Executor{config: o.Config, store: s, sources: o.Sources, host: o.HookVariables, log: o.Log},
 		groups:   NewGroups(o.Config.StateDir),
 		pace:     newPace(o.Config.WaitBetweenRuns),
 		log:      o.Log,

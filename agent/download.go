@@ -10,13 +10,14 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/disk"
 	"codedeploy-agent/agent/revision"
 	"codedeploy-agent/agent/store"
 )
 
 // download fetches the revision's bundle and unpacks it, makes it the group's most recent one, and only then removes old
-// revisions. On failure neither bundle nor archive of this deployment is left. When ctx ends, the next agent continues with what
-// has come so far.
+// revisions. What fails leaves no archive, and no bundle but one that could not be unpacked. When ctx ends, the next agent continues with
+// what has come so far.
 func (x *Executor) download(ctx context.Context, spec *command.Specification, d store.Deployment, e Execution) (note string, err error) {
 	log := x.log.With(logFields("DownloadBundle", spec)...)
 	began := time.Now()
@@ -74,11 +75,23 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 	}
 	e.note("bundle downloaded: %d bytes", fetched.Bytes)
 	log.Info("bundle downloaded", zap.Int64("bytes", fetched.Bytes), zap.String("etag", fetched.ETag))
-	err = revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions())
-	if err != nil && ctx.Err() == nil { // else the next agent goes on with the bundle
-		err = errors.Join(err, discardBundle(d))
+	if err := revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions()); err != nil {
+		return "", notUnpacked(ctx, d, err)
 	}
-	return "downloaded", err
+	return "downloaded", nil
+}
+
+// notUnpacked leaves what is to be left of a bundle that could not be unpacked: the bundle, to look at, unless the disk is full. A later
+// attempt fetches it anew.
+func notUnpacked(ctx context.Context, d store.Deployment, err error) error {
+	if ctx.Err() != nil {
+		return err // the next agent goes on with the bundle
+	}
+	var full *disk.Full
+	if errors.As(err, &full) {
+		return errors.Join(err, discardBundle(d))
+	}
+	return errors.Join(err, revision.Discard(d.Bundle()))
 }
 
 // discardBundle removes a bundle that nothing will come of, or the part of it that has come.
@@ -99,7 +112,7 @@ func (x *Executor) reuse(ctx context.Context, spec *command.Specification, d sto
 	if _, _, err := readAppSpec(from.Archive(), spec.AppSpecFilename); err != nil {
 		return err
 	}
-	if err := revision.CopyDirectory(ctx, from.Archive(), d.Archive(), x.store.DirMode()); err != nil {
+	if err := revision.CopyArchive(ctx, from.Archive(), d.Archive(), x.store.DirMode()); err != nil {
 		return err
 	}
 	if err := os.Link(from.Bundle(), d.Bundle()); err != nil && !errors.Is(err, os.ErrExist) && !errors.Is(err, os.ErrNotExist) {

@@ -35,6 +35,8 @@ type Executor struct {
 	sources Sources
 	// live gets a copy of the hooks' output; nil means none.
 	live io.Writer
+	// host are variables about the host for the hooks; nil means none.
+	host map[string]string
 	// custom are events that run besides the service's (a local deployment's own).
 	custom []string
 	log    *zap.Logger
@@ -128,7 +130,7 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Scripts: scripts,
 		Deployment: hooks.Deployment{
 			ID: spec.DeploymentID, GroupID: spec.GroupID, GroupName: spec.GroupName, ApplicationName: spec.ApplicationName,
-			Bundle: bundleVariables(spec, deployment),
+			Bundle: bundleVariables(spec, deployment), Host: x.host,
 		},
 		Rules: hooks.EnvironmentRules{
 			StripLoader: x.config.StripLoaderEnvInHooks, AllowlistOnly: x.config.RestrictHookEnvToAllowlist,
@@ -191,11 +193,23 @@ func (x *Executor) scripts(event string, spec *command.Specification) (store.Dep
 			return whose, nil, err
 		}
 	}
-	a, _, err := readAppSpec(whose.Archive(), spec.AppSpecFilename)
+	a, found, err := readAppSpec(whose.Archive(), spec.AppSpecFilename)
+	if err == nil && whose.ID == spec.DeploymentID {
+		// An earlier revision may have had its AppSpec under the default name; this one must have what it was deployed with.
+		err = asNamed(spec.AppSpecFilename, found)
+	}
 	if err != nil {
 		return whose, nil, fmt.Errorf("cannot find out what %s has to run: %w", event, err)
 	}
 	return whose, a.Scripts(event), nil
+}
+
+// asNamed is an error if an AppSpec that was asked for by a name of its own was only found under a default name.
+func asNamed(name, found string) error {
+	if name == "" || name == appspec.DefaultName || appspec.Clean(name) == found {
+		return nil
+	}
+	return fmt.Errorf("cannot find the AppSpec %s in the revision; there is %s, but the deployment asks for the other", name, found)
 }
 
 // readAppSpec finds and reads the AppSpec of an unpacked revision. It returns the name under which it was found.

@@ -13,14 +13,14 @@ import (
 // Groups lets only one command of a deployment group run at a time, also across the processes of a host: the daemon and
 // local deployments share a state directory.
 type Groups struct {
-	dir string
-	mu  sync.Mutex
-	on  map[string]chan struct{} // holds a token while the group is free
+	stateDir string
+	mu       sync.Mutex
+	on       map[string]chan struct{} // holds a token while the group is free
 }
 
 // NewGroups returns the locks below the state directory.
 func NewGroups(stateDir string) *Groups {
-	return &Groups{dir: filepath.Join(stateDir, "groups"), on: map[string]chan struct{}{}}
+	return &Groups{stateDir: stateDir, on: map[string]chan struct{}{}}
 }
 
 // Lock waits until no other command of the group runs, or ctx ends. The caller must call unlock.
@@ -50,11 +50,12 @@ func (g *Groups) Lock(ctx context.Context, group string) (unlock func(), err err
 }
 
 func (g *Groups) lockFile(ctx context.Context, group string) (*os.File, error) {
-	if err := os.MkdirAll(g.dir, 0o700); err != nil {
+	dir, err := makeState(g.stateDir, "groups")
+	if err != nil {
 		return nil, fmt.Errorf("cannot lock deployment group %s: %w", group, err)
 	}
 	sum := sha256.Sum256([]byte(group))
-	f, err := os.OpenFile(filepath.Join(g.dir, hex.EncodeToString(sum[:8])+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, hex.EncodeToString(sum[:8])+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock deployment group %s: %w", group, err)
 	}
@@ -67,7 +68,7 @@ func (g *Groups) lockFile(ctx context.Context, group string) (*os.File, error) {
 
 // Lock makes sure that a state directory has one daemon. The lock ends with the process or when unlock is called.
 func Lock(stateDir string) (unlock func(), err error) {
-	if err := os.MkdirAll(stateDir, 0o711); err != nil {
+	if _, err := makeState(stateDir, "."); err != nil {
 		return nil, fmt.Errorf("cannot create the state directory: %w", err)
 	}
 	path := filepath.Join(stateDir, "agent.lock")

@@ -112,7 +112,7 @@ func (x *Executor) forgetReplaced(d store.Deployment) error {
 
 // checkEvents compares the AppSpec's events with those the service says are possible (official agents: only when it says).
 func checkEvents(a *appspec.AppSpec, name string, possible []string) error {
-	if possible == nil {
+	if len(possible) == 0 {
 		return nil
 	}
 	known := append(hooks.Commands(), a.Events()...)

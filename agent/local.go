@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,19 +16,20 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/appspec"
 	"codedeploy-agent/hooks"
 )
 
 // LocalDeployment is a deployment of a bundle to this host without the service, as the official codedeploy-local does it.
 type LocalDeployment struct {
-	Location     string // a path, s3://bucket/key or a GitHub address
+	Location     string // a path, s3://bucket/key or a GitHub address; empty: the working directory
 	Type         string // directory, tar, tgz or zip
-	FileExists   string // DISALLOW, OVERWRITE or RETAIN
+	FileExists   string // DISALLOW, OVERWRITE or RETAIN, in any case
 	GroupID      string
 	GroupName    string
-	Application  string // empty: the location
-	Events       []string
+	Application  string   // empty: the location
+	Events       []string // none: all; one that is named twice runs twice
 	AppSpecName  string
 	GitHubToken  string
 	Config       *config.Config
@@ -50,6 +52,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 	}
 	x := &Executor{
 		config: l.Config, store: newStore(l.Config), sources: l.Sources, live: l.Console, custom: events, log: l.Log,
+		host: identity.HookVariables(l.Config.OnPremisesConfigFile),
 	}
 	unlock, err := NewGroups(l.Config.StateDir).Lock(ctx, spec.GroupID)
 	if err != nil {
@@ -64,8 +67,8 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 
 	deployment := x.store.Deployment(spec.GroupID, spec.DeploymentID)
 	fmt.Fprintf(l.Out, "Starting to execute deployment from within folder %s\n", deployment.Dir)
-	for _, event := range events {
-		_, err := x.Execute(ctx, event, spec, Execution{Dir: filepath.Join(runs, event)})
+	for i, event := range events {
+		_, err := x.Execute(ctx, event, spec, Execution{Dir: filepath.Join(runs, fmt.Sprintf("%d-%s", i, event))})
 		if err != nil {
 			if ctx.Err() != nil && event == hooks.DownloadBundle { // nobody will go on with it: the next deployment has another id
 				err = errors.Join(err, discardBundle(deployment))
@@ -73,8 +76,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 			var failure *hooks.Failure
 			if errors.As(err, &failure) {
 				whose, _, _ := x.scripts(event, spec)
-				fmt.Fprintf(l.Out, "Your local deployment failed while trying to execute your script at %s\n",
-					filepath.Join(whose.Archive(), strings.TrimLeft(failure.Script, "/")))
+				fmt.Fprintf(l.Out, "Your local deployment failed while trying to execute your script at %s/%s\n", whose.Archive(), failure.Script)
 			}
 			fmt.Fprintf(l.Out, "See the deployment log at %s for more details\n", deployment.ScriptsLog())
 			return fmt.Errorf("%s failed: %w", event, err)
@@ -87,8 +89,8 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 
 // runDir is where the records of this deployment's scripts are kept while it runs.
 func (l *LocalDeployment) runDir(id string) (string, error) {
-	parent := filepath.Join(l.Config.StateDir, "local")
-	if err := os.MkdirAll(parent, 0o700); err != nil {
+	parent, err := makeState(l.Config.StateDir, "local")
+	if err != nil {
 		return "", fmt.Errorf("cannot keep the records of the deployment: %w; as an ordinary user, give a configuration file with a root_dir of your own", err)
 	}
 	return filepath.Join(parent, id), nil
@@ -102,25 +104,31 @@ func (l *LocalDeployment) specification() (*command.Specification, []string, err
 			problems = append(problems, err)
 		}
 	}
-	events, err := localEvents(l.Events)
-	add(err)
-	rev, err := localRevision(l.Location, l.Type, l.GitHubToken)
-	add(err)
-	_, err = appspec.ParseFileExistsBehavior(l.FileExists)
-	add(err)
-	for _, id := range []struct{ option, value string }{{"--deployment-group", l.GroupID}} {
-		if id.value == "" || id.value == "." || id.value == ".." || strings.ContainsAny(id.value, "/\\\x00") {
-			add(fmt.Errorf("cannot use %s %q: it names a directory and must be a single path component", id.option, id.value))
+	location := l.Location
+	if location == "" {
+		var err error
+		if location, err = os.Getwd(); err != nil {
+			return nil, nil, err
 		}
 	}
-	if l.AppSpecName != "" && !filepath.IsLocal(l.AppSpecName) {
+	events, err := localEvents(l.Events)
+	add(err)
+	rev, err := localRevision(location, l.Type, l.GitHubToken)
+	add(err)
+	behavior, err := appspec.ParseFileExistsBehavior(strings.ToUpper(l.FileExists))
+	add(err)
+	if id := l.GroupID; id == "" || id == "." || id == ".." || strings.ContainsAny(id, "/\\\x00") {
+		add(fmt.Errorf("cannot use --deployment-group %q: it names a directory and must be a single path component", id))
+	}
+	if l.AppSpecName != "" && !filepath.IsLocal(appspec.Clean(l.AppSpecName)) {
 		add(fmt.Errorf("cannot use --appspec-filename %q: it must name a file of the bundle", l.AppSpecName))
 	}
 	if problems == nil && rev.Type == command.RevisionLocalDirectory {
-		_, _, err := readAppSpec(rev.Location, l.AppSpecName)
-		var invalid *appspec.Error
-		if errors.As(err, &invalid) {
-			add(err)
+		a, name, err := readAppSpec(rev.Location, l.AppSpecName)
+		add(err)
+		if err == nil {
+			add(asNamed(l.AppSpecName, name))
+			add(oddEvents(events, a, name))
 		}
 	}
 	if problems != nil {
@@ -128,7 +136,7 @@ func (l *LocalDeployment) specification() (*command.Specification, []string, err
 	}
 	application := l.Application
 	if application == "" {
-		application = l.Location
+		application = location
 	}
 	possible := hooks.LocalOrder()
 	for _, e := range events {
@@ -138,7 +146,7 @@ func (l *LocalDeployment) specification() (*command.Specification, []string, err
 	}
 	return &command.Specification{
 		DeploymentID: localID(), GroupID: l.GroupID, GroupName: l.GroupName, ApplicationName: application, Creator: "local-user",
-		Type: "IN_PLACE", AppSpecFilename: l.AppSpecName, FileExistsBehavior: l.FileExists, AllPossibleLifecycleEvents: possible,
+		Type: "IN_PLACE", AppSpecFilename: l.AppSpecName, FileExistsBehavior: string(behavior), AllPossibleLifecycleEvents: possible,
 		Revision: rev,
 	}, events, nil
 }
@@ -174,7 +182,7 @@ func localEvents(asked []string) ([]string, error) {
 	}
 	events = append(events, asked...)
 	download, install := slices.Index(events, hooks.DownloadBundle), slices.Index(events, hooks.Install)
-	if install < download && !slices.Contains(asked, hooks.DownloadBundle) {
+	if install < download && !slices.Contains(asked, hooks.Install) { // it was put before a DownloadBundle that was asked for
 		events[install], events[download] = events[download], events[install]
 		download, install = install, download
 	}
@@ -189,10 +197,31 @@ func localEvents(asked []string) ([]string, error) {
 	}
 	check(download, hooks.DownloadBundle, beforeDownload)
 	check(install, hooks.Install, beforeInstall)
-	for i, e := range events {
-		if e == "" || slices.Contains(events[:i], e) {
-			problems = append(problems, fmt.Errorf("cannot run the event %q: it is empty or named twice", e))
+	for _, e := range events {
+		if e == "" {
+			problems = append(problems, errors.New("cannot run an event without a name"))
+		}
+		for _, known := range hooks.LocalOrder() {
+			if e != known && strings.EqualFold(e, known) {
+				problems = append(problems, fmt.Errorf("cannot run the event %s: did you mean %s?", e, known))
+			}
 		}
 	}
 	return events, errors.Join(problems...)
+}
+
+// pascalCase is the form of an event's name. The official agent 1.8 asks no more of it than the beginning.
+var pascalCase = regexp.MustCompile(`^[A-Z][a-z0-9]`)
+
+// oddEvents refuses events that are no event's name and have no scripts in the AppSpec. Those that could be a name are looked
+// at by Install, as in a deployment of the service.
+func oddEvents(events []string, a *appspec.AppSpec, name string) error {
+	var problems []error
+	for _, e := range events {
+		if !pascalCase.MatchString(e) && !slices.Contains(a.Events(), e) {
+			problems = append(problems, fmt.Errorf("cannot run the event %q: %s has no scripts for it, and it is not the name of an event, "+
+				"which begins with a capital letter", e, name))
+		}
+	}
+	return errors.Join(problems...)
 }

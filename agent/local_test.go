@@ -1,10 +1,14 @@
 package agent
 
 import (
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"codedeploy-agent/appspec"
 	"codedeploy-agent/hooks"
 )
 
@@ -23,7 +27,15 @@ func TestLocalEvents(t *testing.T) {
 		{"AfterInstall Install", "", "cannot run AfterInstall before Install"},
 		{"Install DownloadBundle", "", "cannot run Install before DownloadBundle"},
 		{"ValidateService DownloadBundle AfterInstall Install", "", "cannot run ValidateService before DownloadBundle"},
-		{"AfterInstall AfterInstall", "", "twice"},
+		{"AfterInstall AfterInstall", "DownloadBundle Install AfterInstall AfterInstall", ""},
+		{"DownloadBundle", "DownloadBundle Install", ""},
+		{"Install", "DownloadBundle Install", ""},
+		{"DownloadBundle AfterInstall", "DownloadBundle Install AfterInstall", ""},
+		{"ApplicationStop DownloadBundle", "DownloadBundle ApplicationStop Install", ""},
+		{"BeforeInstall DownloadBundle", "DownloadBundle BeforeInstall Install", ""},
+		{"AfterInstall DownloadBundle", "", "cannot run AfterInstall before Install"},
+		{"afterinstall", "", "did you mean AfterInstall?"},
+		{"downloadBundle", "", "did you mean DownloadBundle?"},
 	}
 	for _, tt := range tests {
 		got, err := localEvents(strings.Fields(tt.asked))
@@ -35,6 +47,56 @@ func TestLocalEvents(t *testing.T) {
 		}
 		if err != nil || !slices.Equal(got, strings.Fields(tt.want)) {
 			t.Errorf("localEvents(%s) = %v, %v, want %s", tt.asked, got, err, tt.want)
+		}
+	}
+}
+
+func TestOddEvents(t *testing.T) {
+	t.Parallel()
+	a, err := appspec.Parse("appspec.yml", []byte("version: 0.0\nos: linux\nhooks:\n  smoke_test:\n    - location: a.sh\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for event, refused := range map[string]bool{"AfterInstall": false, "Nonsense": false, "smoke_test": false, "smokeTest": true, "ABTest": true} {
+		err := oddEvents([]string{"DownloadBundle", event}, a, "appspec.yml")
+		if refused != (err != nil) || refused && !strings.Contains(err.Error(), event) {
+			t.Errorf("oddEvents(%s) = %v, want refused: %v", event, err, refused)
+		}
+	}
+}
+
+func TestAsNamed(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, found string
+		ok          bool
+	}{
+		{"", "appspec.yml", true}, {"appspec.yml", "appspec.yaml", true}, {"deploy/app.yml", "deploy/app.yml", true},
+		{"./deploy//app.yml", "deploy/app.yml", true}, {"deploy/app.yml", "appspec.yml", false}, {"appspec.yaml", "appspec.yml", false},
+	} {
+		if err := asNamed(tt.name, tt.found); (err == nil) != tt.ok {
+			t.Errorf("asNamed(%s, %s) = %v, want accepted: %v", tt.name, tt.found, err, tt.ok)
+		}
+	}
+}
+
+func TestMakeState(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	state := filepath.Join(root, "opt", "agent", "state")
+	for range 2 {
+		dir, err := makeState(state, "local")
+		if err != nil || dir != filepath.Join(state, "local") {
+			t.Fatalf("makeState() = %s, %v", dir, err)
+		}
+	}
+	for dir, want := range map[string]os.FileMode{"opt": 0o755, "opt/agent": 0o755, "opt/agent/state": 0o711, "opt/agent/state/local": 0o700} {
+		info, err := os.Stat(filepath.Join(root, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want && runtime.GOOS != "windows" {
+			t.Errorf("%s has mode %v, want %v", dir, got, want)
 		}
 	}
 }

@@ -161,7 +161,7 @@ func TestGroupsRunOneCommandAtATime(t *testing.T) {
 		t.Errorf("the group can be locked twice: %v", err)
 	}
 	// Another process of the host has its own Groups on the same directory.
-	process := NewGroups(g.dir[:len(g.dir)-len("/groups")])
+	process := NewGroups(g.stateDir)
 	short, cancel = context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
 	if _, err := process.Lock(short, "a"); !errors.Is(err, context.DeadlineExceeded) {

@@ -8,13 +8,18 @@ import (
 	"strings"
 )
 
+// Clean is the path below a revision's root that a deployment's name for its AppSpec means: a separator at its start is that root.
+func Clean(name string) string {
+	return path.Clean(strings.TrimLeft(strings.ReplaceAll(name, `\`, "/"), "/"))
+}
+
 // Find returns the name of a revision's AppSpec: the one that the deployment names, DefaultName if that is empty, or AlternativeName or
 // DefaultName where it is missing (official agents). The error says what was looked for and, as far as it helps, what is there.
 func Find(revision fs.FS, name string) (string, error) {
 	if name == "" {
 		name = DefaultName
 	}
-	name = path.Clean(strings.ReplaceAll(name, `\`, "/"))
+	name = Clean(name)
 	if !fs.ValidPath(name) {
 		return "", fmt.Errorf("%q is not a path in the revision", name)
 	}

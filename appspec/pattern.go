@@ -3,10 +3,10 @@ package appspec
 import "strings"
 
 // Matches says whether the entry is for something, given its path relative to Object with "/" between the names. A pattern of "**" matches
-// at any depth. In any other pattern and in except a "*" stands for any characters and every other character for itself, and only names
-// directly below Object match (official agent 1.8; release 2 gives "?", "[" and "{" a meaning too, which the AWS user guide does not).
+// at any depth. In any other pattern, and in except even for "**", a "*" stands for any characters and every other character for
+// itself, and only names directly below Object match (official agent 1.8; release 2 gives "?", "[" and "{" a meaning too, which the AWS user guide does not).
 func (p *Permission) Matches(rel string) bool {
-	if !matches(p.Pattern, rel) {
+	if p.Pattern != "**" && !matches(p.Pattern, rel) {
 		return false
 	}
 	for _, e := range p.Except {
@@ -18,9 +18,6 @@ func (p *Permission) Matches(rel string) bool {
 }
 
 func matches(pattern, rel string) bool {
-	if pattern == "**" {
-		return true
-	}
 	if strings.Contains(rel, "/") {
 		return false
 	}

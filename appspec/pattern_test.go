@@ -20,7 +20,7 @@ func TestMatches(t *testing.T) {
 		{"a", nil, "a", "ab b d/a"},
 		{"ab*ba", nil, "abba abxba", "aba"},
 		{"**", []string{"b.txt", "*.sh", "d/c"}, "a.txt d/b.txt d/a.sh d/c", "b.txt a.sh"},
-		{"**", []string{"**"}, "", "a"},
+		{"**", []string{"**"}, "d/a d/e/f", "a"}, // as with every other except, only what lies directly below
 	} {
 		p := &Permission{Pattern: c.pattern, Except: c.except}
 		for _, name := range strings.Fields(c.yes) {

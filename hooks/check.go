@@ -41,7 +41,10 @@ func locate(archive, location string) (path string, info os.FileInfo, failure *F
 		return "", nil, &Failure{Code: CodeScriptMissing, Script: location, Message: fmt.Sprintf(format, args...)}
 	}
 	rel := filepath.FromSlash(strings.TrimLeft(location, "/"))
-	path = archive + string(filepath.Separator) + rel // not cleaned: the script sees it as its own name (official agents)
+	path = archive + filepath.FromSlash(location) // not cleaned: the script sees it as its own name (official agents)
+	if !strings.HasPrefix(location, "/") {
+		path = archive + string(filepath.Separator) + rel
+	}
 	if !filepath.IsLocal(rel) {
 		return fail("script %s is outside of the revision", location)
 	}

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -10,6 +11,8 @@ type Deployment struct {
 	ID, GroupID, GroupName, ApplicationName string
 	// Bundle holds the BUNDLE_* variables of the revision's source; unknown ones are absent rather than empty.
 	Bundle map[string]string
+	// Host holds variables about the host, which count as part of the agent's own environment.
+	Host map[string]string
 }
 
 // secrets are what the agent itself may be given and no hook must see. The first three are those the official agents
@@ -42,8 +45,9 @@ func Environment(agentEnv []string, event string, d Deployment, rules Environmen
 		"DEPLOYMENT_GROUP_NAME": d.GroupName,
 		"APPLICATION_NAME":      d.ApplicationName,
 	}
-	for k, v := range d.Bundle {
-		set[k] = v
+	maps.Copy(set, d.Bundle)
+	if !rules.AllowlistOnly {
+		maps.Copy(set, d.Host)
 	}
 	var env []string
 	for _, kv := range agentEnv {

@@ -77,7 +77,8 @@ func TestEnvironment(t *testing.T) {
 	agent := []string{"PATH=/bin", "HOME=/root", "USER=root", "LANG=C.UTF-8", "LD_PRELOAD=/evil.so", "AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=s",
 		"AWS_SESSION_TOKEN=t", "CODEDEPLOY_GITHUB_TOKEN=g", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://x", "AWS_REGION=eu-west-1",
 		"NOTIFY_SOCKET=/run/x", "DEPLOYMENT_ID=stale", "broken"}
-	d := Deployment{ID: "d-1", GroupID: "g", GroupName: "n", ApplicationName: "a\x00b", Bundle: map[string]string{"BUNDLE_KEY": "k"}}
+	d := Deployment{ID: "d-1", GroupID: "g", GroupName: "n", ApplicationName: "a\x00b", Bundle: map[string]string{"BUNDLE_KEY": "k"},
+		Host: map[string]string{"AWS_HOST_IDENTIFIER": "arn:h"}}
 	added := []string{"APPLICATION_NAME=ab", "BUNDLE_KEY=k", "DEPLOYMENT_GROUP_ID=g", "DEPLOYMENT_GROUP_NAME=n", "DEPLOYMENT_ID=d-1", "LIFECYCLE_EVENT=AfterInstall"}
 	tests := []struct {
 		rules EnvironmentRules
@@ -88,7 +89,11 @@ func TestEnvironment(t *testing.T) {
 		{EnvironmentRules{AllowlistOnly: true}, []string{"PATH=/bin", "HOME=/root", "USER=root"}},
 	}
 	for _, tt := range tests {
-		if got, want := Environment(agent, AfterInstall, d, tt.rules), append(tt.want, added...); !slices.Equal(got, want) {
+		want := append(tt.want, added...)
+		if !tt.rules.AllowlistOnly {
+			want = slices.Insert(want, len(tt.want)+1, "AWS_HOST_IDENTIFIER=arn:h")
+		}
+		if got := Environment(agent, AfterInstall, d, tt.rules); !slices.Equal(got, want) {
 			t.Errorf("Environment(%+v) = %q, want %q", tt.rules, got, want)
 		}
 	}

@@ -20,13 +20,15 @@ const (
 	rotations = 7
 )
 
-// logFile is a log that is appended to in whole lines and rotated by size. Each line is one write, so that several runners
-// can share the log of all deployments.
+// logFile is a log that is appended to and rotated by size. Each line is one write, so that several runners can share the log
+// of all deployments. Every line begins at the start of a line, also after a script's last line that had no end, or one that
+// a crash cut short.
 type logFile struct {
-	path string
-	mode fs.FileMode
-	f    *os.File
-	size int64
+	path    string
+	mode    fs.FileMode
+	f       *os.File
+	size    int64
+	midLine bool // what was written last has no line end
 }
 
 func openLog(path string, mode fs.FileMode) (*logFile, error) {
@@ -35,7 +37,7 @@ func openLog(path string, mode fs.FileMode) (*logFile, error) {
 }
 
 func (l *logFile) open() error {
-	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, l.mode)
+	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, l.mode)
 	if err != nil {
 		return fmt.Errorf("cannot write the log of the hooks: %w", err)
 	}
@@ -44,18 +46,28 @@ func (l *logFile) open() error {
 		f.Close()
 		return fmt.Errorf("cannot write the log of the hooks: %w", err)
 	}
-	l.f, l.size = f, info.Size()
+	l.f, l.size, l.midLine = f, info.Size(), false
+	if l.size > 0 {
+		last := []byte{'\n'}
+		f.ReadAt(last, l.size-1) // on failure the log only looks a little worse
+		l.midLine = last[0] != '\n'
+	}
 	return nil
 }
 
-func (l *logFile) writeLine(line string) error {
+// write appends a line with its line end, or a last one that has none.
+func (l *logFile) write(line string) error {
 	if l.size > 0 && l.size+int64(len(line)) > rotateAt {
 		if err := l.rotate(); err != nil {
 			return err
 		}
 	}
+	if l.midLine {
+		line = "\n" + line
+	}
 	n, err := io.WriteString(l.f, line)
 	l.size += int64(n)
+	l.midLine = !strings.HasSuffix(line[:n], "\n")
 	return err
 }
 
@@ -86,17 +98,25 @@ type output struct {
 	now         func() time.Time
 }
 
-// line logs one line without its line end. mark is "[stdout]", "[stderr]" or empty for the agent's own lines.
-func (o *output) line(mark, text string) {
+// blanks are what the official agent 1.8 cuts off the end of a line in the log of all deployments.
+const blanks = " \t\v\f\r\x00"
+
+// line logs one line of the agent's own.
+func (o *output) line(text string) { o.log("", text, "\n") }
+
+// log logs one line. mark is "[stdout]", "[stderr]" or empty for the agent's own lines; end is the line end, or empty if the
+// script's output ended without one.
+func (o *output) log(mark, text, end string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.now()
-	o.note(o.scripts.writeLine(now.Format("2006-01-02 15:04:05 ") + mark + text + "\n"))
+	o.note(o.scripts.write(now.Format("2006-01-02 15:04:05 ") + mark + text + end))
 	if o.deployments != nil {
-		o.note(o.deployments.writeLine(now.Format("[2006-01-02 15:04:05.000] ") + "[" + o.deployment + "]" + mark + text + "\n"))
+		line := "[" + o.deployment + "]" + strings.TrimRight(mark+text, blanks)
+		o.note(o.deployments.write(now.Format("[2006-01-02 15:04:05.000] ") + line + "\n"))
 	}
 	if o.tail != nil {
-		o.tail.Add(strings.ToValidUTF8(mark+text, "\uFFFD") + "\n")
+		o.tail.Add(strings.ToValidUTF8(mark+text, "\uFFFD") + end)
 	}
 	if o.live != nil {
 		if _, err := io.WriteString(o.live, mark+text+"\n"); err != nil {
@@ -137,12 +157,12 @@ func (s *stream) add(data []byte) {
 			break
 		}
 		s.pending = append(s.pending, data[:i]...)
-		s.out.line(s.mark, string(s.pending))
+		s.out.log(s.mark, string(s.pending), "\n")
 		s.pending = s.pending[:0]
 		data = data[i+1:]
 	}
 	for len(s.pending) > lineLimit {
-		s.out.line(s.mark, string(s.pending[:lineLimit]))
+		s.out.log(s.mark, string(s.pending[:lineLimit]), "\n")
 		s.pending = append(s.pending[:0], s.pending[lineLimit:]...)
 	}
 }
@@ -150,6 +170,6 @@ func (s *stream) add(data []byte) {
 // end logs a last line that has no line end.
 func (s *stream) end() {
 	if len(s.pending) > 0 {
-		s.out.line(s.mark, string(s.pending))
+		s.out.log(s.mark, string(s.pending), "")
 	}
 }

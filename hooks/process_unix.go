@@ -135,21 +135,19 @@ func makeExecutable(archive, path string, info fs.FileInfo) (warning string, err
 
 // startScript starts the script in a session of its own, without a shell where the kernel can run it itself.
 func startScript(job Job, path string, group *cgroup) (*script, error) {
-	who, err := credentialOf(job.RunAs)
-	if err != nil {
-		return nil, err
-	}
-	env := os.Environ()
-	if who != nil {
-		env = who.environment(env)
-	}
-	argv := []string{path}
-	if job.Sudo {
-		sudo, err := exec.LookPath("sudo")
-		if err != nil {
-			return nil, fmt.Errorf("the AppSpec asks for sudo, which is not on this host: %w", err)
+	argv, env, credential := []string{path}, os.Environ(), (*syscall.Credential)(nil)
+	switch {
+	case job.Sudo:
+		var err error
+		if argv, err = throughSudo(job.RunAs, path); err != nil {
+			return nil, err
 		}
-		argv = []string{sudo, path}
+	case job.RunAs != "":
+		who, err := credentialOf(job.RunAs)
+		if err != nil {
+			return nil, err
+		}
+		env, credential = who.environment(env), who.credential
 	}
 	outR, outW, err := os.Pipe()
 	if err != nil {
@@ -162,10 +160,7 @@ func startScript(job Job, path string, group *cgroup) (*script, error) {
 	null, err := os.Open(os.DevNull)
 	if err == nil {
 		defer null.Close()
-		sys := &syscall.SysProcAttr{Setsid: true}
-		if who != nil {
-			sys.Credential = who.credential
-		}
+		sys := &syscall.SysProcAttr{Setsid: true, Credential: credential}
 		var proc *os.Process
 		start := func() error {
 			return group.start(sys, func(sys *syscall.SysProcAttr) (err error) {

@@ -5,9 +5,11 @@ package hooks
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,7 +76,7 @@ func TestScriptsRunInOrderUntilOneFails(t *testing.T) {
 	if !errors.As(err, &f) || f.Code != CodeScriptFailed || f.Script != "1.sh" || f.Message != "script 1.sh failed with exit code 9" {
 		t.Fatalf("Do() = %#v", err)
 	}
-	want := "LifecycleEvent - AfterInstall\nScript - 0.sh\n[stdout]one\nScript - 1.sh\n[stdout]two, no line end\n"
+	want := "LifecycleEvent - AfterInstall\nScript - 0.sh\n[stdout]one\nScript - 1.sh\n[stdout]two, no line end"
 	if f.Log != want {
 		t.Errorf("diagnostics log %q, want %q", f.Log, want)
 	}
@@ -82,8 +84,8 @@ func TestScriptsRunInOrderUntilOneFails(t *testing.T) {
 	if _, err := time.Parse("2006-01-02 15:04:05 ", log[:20]); err != nil {
 		t.Errorf("scripts.log does not begin with the time: %v", err)
 	}
-	if got := strings.Join(lines(log, 20), "\n") + "\n"; got != want {
-		t.Errorf("scripts.log %q, want %q", got, want)
+	if got := strings.Join(lines(log, 20), "\n"); got != want || strings.HasSuffix(log, "\n") {
+		t.Errorf("scripts.log %q, want %q", log, want)
 	}
 	for _, l := range lines(r.text(t, r.DeploymentsLog), 26) {
 		if !strings.HasPrefix(l, "[d-1]") {
@@ -95,8 +97,77 @@ func TestScriptsRunInOrderUntilOneFails(t *testing.T) {
 	if err := r.Do(context.Background()); !errors.As(err, &again) || *again != *f {
 		t.Errorf("second Do() = %v, want the same failure", err)
 	}
-	if got := strings.Join(lines(r.text(t, r.ScriptsLog), 20), "\n") + "\n"; got != want {
+	if got := strings.Join(lines(r.text(t, r.ScriptsLog), 20), "\n"); got != want {
 		t.Errorf("a script ran again: %q", got)
+	}
+	// The next event's lines do not continue the last one of this.
+	r.Event, r.Dir, r.Scripts = ApplicationStart, r.Dir+"2", r.Scripts[:1]
+	if err := r.Do(context.Background()); err != nil {
+		t.Fatalf("Do() of the next event = %v", err)
+	}
+	want += "\nLifecycleEvent - ApplicationStart\nScript - 0.sh\n[stdout]one"
+	if got := strings.Join(lines(r.text(t, r.ScriptsLog), 20), "\n"); got != want {
+		t.Errorf("scripts.log after two events %q, want %q", got, want)
+	}
+}
+
+func TestLogsOfOddLines(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, "#!/bin/sh\nprintf '  blanks \\t\\r\\n\\n'; printf 'first script, no line end'\n", "#!/bin/sh\nprintf 'out'; sleep 0.2; echo err >&2; exit 1\n")
+	var f *Failure
+	if err := r.Do(context.Background()); !errors.As(err, &f) {
+		t.Fatalf("Do() = %v", err)
+	}
+	want := []string{"LifecycleEvent - AfterInstall", "Script - 0.sh", "[stdout]  blanks \t\r", "[stdout]", "[stdout]first script, no line end",
+		"Script - 1.sh", "[stderr]err", "[stdout]out"} // what has no line end is known when the output ends
+	if got := strings.Split(f.Log, "\n"); !slices.Equal(got, want) {
+		t.Errorf("diagnostics log %q, want %q", got, want)
+	}
+	if got := lines(r.text(t, r.ScriptsLog), 20); !slices.Equal(got, want) {
+		t.Errorf("scripts.log %q, want %q", got, want)
+	}
+	for i := range want {
+		want[i] = "[d-1]" + strings.TrimRight(want[i], " \t\r")
+	}
+	if got := lines(r.text(t, r.DeploymentsLog), 26); !slices.Equal(got, want) {
+		t.Errorf("deployments log %q, want %q", got, want)
+	}
+}
+
+func TestSudo(t *testing.T) {
+	bin := t.TempDir()
+	fake := "#!/bin/sh\necho \"sudo $*\"\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec env -i \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "sudo"), []byte(fake), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	const script = "#!/bin/sh\necho \"deployment:$DEPLOYMENT_ID\"\n"
+	for user, want := range map[string]string{"": "sudo -- ", "root": "sudo -u root -- "} {
+		r := newRun(t, script)
+		r.Scripts[0].Sudo, r.Scripts[0].RunAs = true, user
+		if err := r.Do(context.Background()); err != nil {
+			t.Fatalf("runas %q: Do() = %v", user, err)
+		}
+		log := strings.Join(lines(r.text(t, r.ScriptsLog), 20), "\n")
+		if !strings.Contains(log, "[stdout]"+want+r.Archive+"/0.sh\n[stdout]deployment:") || strings.Contains(log, "deployment:d-1") {
+			t.Errorf("runas %q: scripts.log %q, want it run by %q without the agent's environment", user, log, want)
+		}
+	}
+	r := newRun(t, script)
+	r.Scripts[0].Sudo, r.Scripts[0].RunAs = true, "--help"
+	var f *Failure
+	if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != CodeScriptFailed {
+		t.Errorf("runas --help: %v, want a failure", err)
+	}
+}
+
+func TestParseEnvironmentFile(t *testing.T) {
+	t.Parallel()
+	got := parseEnvironmentFile("# for everybody\n\nPATH=\"/usr/bin:/snap/bin\"\nexport LANG='de_DE.UTF-8'\n  JAVA_HOME=/opt/java # the newest\r\n" +
+		"A B=1\nNOTHING\n=x\nEMPTY=\nURL=a=b\n")
+	want := map[string]string{"PATH": "/usr/bin:/snap/bin", "LANG": "de_DE.UTF-8", "JAVA_HOME": "/opt/java", "EMPTY": "", "URL": "a=b"}
+	if !maps.Equal(got, want) {
+		t.Errorf("parseEnvironmentFile() = %q, want %q", got, want)
 	}
 }
 

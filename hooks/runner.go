@@ -110,13 +110,13 @@ func run(job Job, out *output, group *cgroup) (*Record, <-chan struct{}) {
 		out.live = os.Stdout
 	}
 	if job.First {
-		out.line("", "LifecycleEvent - "+oneLine(job.Event))
+		out.line("LifecycleEvent - " + oneLine(job.Event))
 	}
 	path, info, failure := locate(job.Archive, job.Location)
 	if failure != nil {
 		return fail(failure.Code, "%s", failure.Message)
 	}
-	out.line("", "Script - "+oneLine(job.Location))
+	out.line("Script - " + oneLine(job.Location))
 	if info.IsDir() {
 		return fail(CodeScriptFailed, "script %s failed: %s is a directory", job.Location, path)
 	}

@@ -1,6 +1,9 @@
 package hooks
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // tailSize is the official agents' measure of how much of a hook's output goes to the service, in characters.
 const tailSize = 2048
@@ -10,9 +13,13 @@ type Tail struct {
 	lines []string
 }
 
-// Add appends a line with its line end. What is kept follows the official agent 1.8, whose sum leaves out the newest line
-// and counts the oldest twice; unlike there, a line that alone is too long leaves its end instead of nothing.
+// Add appends a line with its line end; the last line of a script's output may lack it. What is kept follows the official agent
+// 1.8, whose sum leaves out the newest line and counts the oldest twice; unlike there, a line that alone is too long leaves
+// its end instead of nothing.
 func (t *Tail) Add(line string) {
+	if n := len(t.lines); n > 0 && !strings.HasSuffix(t.lines[n-1], "\n") {
+		t.lines[n-1] += "\n"
+	}
 	if n := utf8.RuneCountInString(line); n >= tailSize {
 		runes := []rune(line)
 		line = string(runes[n-(tailSize-1):])
@@ -31,7 +38,7 @@ func (t *Tail) Add(line string) {
 	t.lines = t.lines[keep:]
 }
 
-// Lines returns the lines kept, each with its line end.
+// Lines returns the lines kept, each with its line end; the last may lack it.
 func (t *Tail) Lines() []string { return t.lines }
 
 // String returns the lines kept as one text.

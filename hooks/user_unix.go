@@ -5,6 +5,7 @@ package hooks
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/user"
@@ -19,12 +20,27 @@ type runAs struct {
 	credential        *syscall.Credential
 }
 
-// credentialOf looks a runas user up. It returns nil for no user and for the agent's own. An agent that is not root can
-// run scripts only as itself.
-func credentialOf(name string) (*runAs, error) {
-	if name == "" {
-		return nil, nil
+// throughSudo is the command line for a script with "sudo: true". sudo starts the script with an environment of its own, so that
+// it sees nothing of the deployment; with runas it is the agent's user who asks sudo to run the script as that user (official
+// agents: sudo su USER -c PATH).
+func throughSudo(user, path string) ([]string, error) {
+	sudo, err := exec.LookPath("sudo")
+	if err != nil {
+		return nil, fmt.Errorf("the AppSpec asks for sudo, which is not on this host: %w", err)
 	}
+	if user == "" {
+		return []string{sudo, "--", path}, nil
+	}
+	u, err := lookUp(user)
+	if err != nil {
+		return nil, err
+	}
+	return []string{sudo, "-u", u.Username, "--", path}, nil
+}
+
+// credentialOf looks a runas user up. Its credential is nil for the agent's own user. An agent that is not root can run
+// scripts only as itself.
+func credentialOf(name string) (*runAs, error) {
 	u, err := lookUp(name)
 	if err != nil {
 		return nil, err
@@ -94,12 +110,18 @@ func shellOf(name string) string {
 	return "/bin/sh"
 }
 
-// environment is env with what su sets for a user that is not root: HOME, SHELL, USER and LOGNAME (official agents run
-// the script through a non-login su). For root only HOME and SHELL change.
+// systemEnvironment holds variables for all users of a host.
+const systemEnvironment = "/etc/environment"
+
+// environment is env with what a su without a login sets, through which the official agents run the script: HOME, SHELL and,
+// for a user that is not root, USER and LOGNAME; and over all of it the variables of /etc/environment, which PAM gives to su.
 func (r *runAs) environment(env []string) []string {
 	set := map[string]string{"HOME": r.home, "SHELL": r.shell}
 	if r.name != "root" {
 		set["USER"], set["LOGNAME"] = r.name, r.name
+	}
+	if data, err := os.ReadFile(systemEnvironment); err == nil { // most hosts without PAM have none
+		maps.Copy(set, parseEnvironmentFile(string(data)))
 	}
 	var out []string
 	for _, kv := range env {
@@ -112,4 +134,26 @@ func (r *runAs) environment(env []string) []string {
 		out = append(out, k+"="+set[k])
 	}
 	return out
+}
+
+// parseEnvironmentFile reads NAME=VALUE lines as the PAM module pam_env reads them: "export" before a name, quotes at a value's
+// ends and everything from a # on do not count, and a name has letters, digits and underscores only.
+func parseEnvironmentFile(text string) map[string]string {
+	set := map[string]string{}
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(strings.TrimLeft(strings.TrimRight(line, "\r\n"), " \t"), "#")
+		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+		odd := func(r rune) bool {
+			return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+		}
+		if !ok || name == "" || strings.ContainsFunc(name, odd) || strings.ContainsRune(value, 0) {
+			continue
+		}
+		value = strings.TrimRight(value, " \t")
+		if strings.HasPrefix(value, `"`) || strings.HasPrefix(value, "'") {
+			value = strings.NewReplacer(`"`, "", "'", "").Replace(value)
+		}
+		set[name] = value
+	}
+	return set
 }

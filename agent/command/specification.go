@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,8 +21,7 @@ type Specification struct {
 	GroupName, ApplicationName string
 	Creator                    string // who made the deployment; "user" when the service did not say
 	Type                       string // IN_PLACE or BLUE_GREEN; "IN_PLACE" when the service did not say
-	// AppSpecFilename is a relative path below the revision's root that does not leave it; "appspec.yml" when the service
-	// did not say.
+	// AppSpecFilename is a clean relative path below the revision's root; "appspec.yml" when the service did not say.
 	AppSpecFilename string
 	// FileExistsBehavior is in upper case, "DISALLOW" when the service did not say. Its value is not checked: the AppSpec
 	// may override it.
@@ -235,13 +235,15 @@ func (d document) reference(name string) string {
 	return s
 }
 
+// appSpecFilename is a clean path below the revision's root. A slash at its start means that root (official agent 1.8).
 func (d document) appSpecFilename() string {
 	const name = "AppSpecFilename"
 	s := d.text(name, "appspec.yml")
-	if !filepath.IsLocal(s) || filepath.Clean(s) == "." || climbs(s) || strings.Contains(s, `\`) || strings.ContainsFunc(s, unicode.IsControl) {
-		d.problem("%s%s %q is not a relative path inside the revision", d.path, name, clip(s, 100))
+	below := path.Clean(strings.TrimLeft(s, "/"))
+	if !filepath.IsLocal(below) || below == "." || strings.Contains(s, `\`) || strings.ContainsFunc(s, unicode.IsControl) {
+		d.problem("%s%s %q is not a path inside the revision", d.path, name, clip(s, 100))
 	}
-	return s
+	return below
 }
 
 func climbs(path string) bool { return slices.Contains(strings.Split(path, "/"), "..") }

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -221,6 +222,26 @@ func TestOnPremisesSession(t *testing.T) {
 }
 
 // A file that cannot be used never makes the host somebody else, and its secrets are not told.
+func TestHookVariables(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "onpremises.yml")
+	if got := HookVariables(path); got != nil {
+		t.Errorf("without a file: %v", got)
+	}
+	for text, want := range map[string]map[string]string{
+		"region: eu-west-1\niam_user_arn: arn:u\naws_access_key_id: k\naws_secret_access_key: s\n": {"AWS_REGION": "eu-west-1", "AWS_HOST_IDENTIFIER": "arn:u"},
+		":region: eu-west-1\n:iam_session_arn: arn:s\n:aws_credentials_file: /c\n":                 {"AWS_REGION": "eu-west-1", "AWS_HOST_IDENTIFIER": "arn:s"},
+		"region: eu-west-1\n": nil, "[": nil,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := HookVariables(path); !maps.Equal(got, want) {
+			t.Errorf("HookVariables(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
 func TestOnPremisesMistakes(t *testing.T) {
 	r, m, _ := resolver(t, rehearsal.MetadataOptions{})
 	const secret = "wJalrXUtnFEMI"

@@ -3,6 +3,7 @@ package identity
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,6 +58,20 @@ func parseOnPremises(path string, data []byte) (*onPremises, error) {
 // empty says that the file names nobody. The official agent 2.x then takes the host for an instance.
 func (f *onPremises) empty() bool {
 	return f.userARN == "" && f.sessionARN == "" && f.accessKey == "" && f.secretKey == "" && f.credentialsFile == ""
+}
+
+// HookVariables are what hooks on a host with an on-premises file are told about it, as by the official agent 1.8: AWS_REGION and
+// AWS_HOST_IDENTIFIER. Without a file that names the host there are none; what is wrong with the file is told by Resolve.
+func HookVariables(onPremisesFile string) map[string]string {
+	data, err := os.ReadFile(onPremisesFile)
+	if err != nil {
+		return nil
+	}
+	f, err := parseOnPremises(onPremisesFile, data)
+	if err != nil || f.region == "" || f.userARN == "" && f.sessionARN == "" {
+		return nil
+	}
+	return map[string]string{"AWS_REGION": f.region, "AWS_HOST_IDENTIFIER": cmp.Or(f.userARN, f.sessionARN)}
 }
 
 func (f *onPremises) identity(ctx context.Context) (*Identity, error) {

@@ -62,31 +62,49 @@ func (b *builder) mapping(f *appspec.File) error {
 	if !ok {
 		return nil
 	}
+	written := "/" + f.Source
+	if strings.HasPrefix(f.Source, "/") {
+		written = f.Source
+	}
 	if dir := b.asDirectory(from, found, nil); dir != "" {
+		if f.Destination == "" {
+			b.problem(f.Line, f.Source, "add the directory it goes to", "the directory %s has an empty destination", show(f.Source))
+			return nil
+		}
 		if b.require(dest, f.Line) == "" {
 			return nil
 		}
-		return b.walk(dir, rel, dest, f.Line, []string{dir}, dir != from)
+		return b.walk(dir, rel, strings.TrimRight(written, "/"), dest, f.Line, []string{dir}, dir != from)
 	}
-	b.add(from, rel, found, filepath.Join(dest, filepath.Base(rel)), f.Line)
+	b.add(from, rel, written, found, filepath.Join(dest, filepath.Base(rel)), f.Line)
 	return nil
 }
 
-// destination returns the destination as a clean path, or false if it is not one.
+// destination returns the destination as a clean absolute path, or false if it is not one.
 func (b *builder) destination(f *appspec.File) (string, bool) {
 	d := filepath.FromSlash(f.Destination)
-	switch {
-	case strings.ContainsRune(d, 0):
+	if strings.ContainsRune(d, 0) {
 		b.problem(f.Line, f.Destination, "", "the destination %s contains a NUL byte", show(f.Destination))
-	case !filepath.IsAbs(d):
-		b.problem(f.Line, f.Destination, "a destination is the full path of a directory", "the destination %s is not absolute", show(f.Destination))
-	case b.plan.request.Hardening.RejectTraversal && climbs(d):
+		return "", false
+	}
+	if b.plan.request.Hardening.RejectTraversal && climbs(d) {
 		b.problem(f.Line, f.Destination, "refused because of reject_path_traversal_in_bundle",
 			"the destination %s climbs above the root directory", show(f.Destination))
-	default:
-		return filepath.Clean(d), true
+		return "", false
 	}
-	return "", false
+	if d == "" {
+		d = string(filepath.Separator) // the official agent 1.8 puts a file there
+	}
+	full, err := expand(d)
+	if err != nil {
+		b.problem(f.Line, f.Destination, "write the full path of a directory", "cannot tell which directory the destination %s means: %v",
+			show(f.Destination), err)
+		return "", false
+	}
+	if !filepath.IsAbs(filepath.FromSlash(f.Destination)) {
+		b.warning(f.Line, full, "write the full path of a directory", "the destination %s is not absolute; here it means %s", show(f.Destination), show(full))
+	}
+	return full, true
 }
 
 // sourceBelow is the source's path below the revision's root, or false if it leaves it. Leading separators mean the root.
@@ -117,7 +135,7 @@ func (b *builder) asDirectory(path string, i info, walked []string) string {
 }
 
 // walk plans the contents of a directory, in the order in which the file system has them, as the official agents do.
-func (b *builder) walk(dir, rel, dest string, line int, walked []string, linked bool) error {
+func (b *builder) walk(dir, rel, written, dest string, line int, walked []string, linked bool) error {
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
@@ -144,28 +162,28 @@ func (b *builder) walk(dir, rel, dest string, line int, walked []string, linked 
 			}
 		}
 		i, below, to := infoOf(fi), filepath.Join(rel, e.Name()), filepath.Join(dest, e.Name())
-		from := filepath.Join(dir, e.Name())
+		from, shown := filepath.Join(dir, e.Name()), written+"/"+e.Name()
 		if sub := b.asDirectory(from, i, walked); sub != "" {
 			if b.require(to, line) == "" {
 				continue
 			}
-			if err := b.walk(sub, below, to, line, append(walked[:len(walked):len(walked)], sub), linked || i.kind == link); err != nil {
+			if err := b.walk(sub, below, shown, to, line, append(walked[:len(walked):len(walked)], sub), linked || i.kind == link); err != nil {
 				return err
 			}
 			continue
 		}
-		b.add(from, below, i, to, line)
+		b.add(from, below, shown, i, to, line)
 	}
 	return nil
 }
 
 // add plans the installation of a file or link.
-func (b *builder) add(from, rel string, i info, path string, line int) {
+func (b *builder) add(from, rel, written string, i info, path string, line int) {
 	dir := b.require(filepath.Dir(path), line)
 	if dir == "" {
 		return
 	}
-	f := &fileStep{path: path, dir: dir, name: filepath.Base(path), source: rel, from: filepath.Dir(from), base: filepath.Base(from), info: i}
+	f := &fileStep{path: path, dir: dir, name: filepath.Base(path), source: rel, written: written, from: filepath.Dir(from), base: filepath.Base(from), info: i}
 	place := filepath.Join(dir, f.name)
 	if !b.source(f, from, line) {
 		return

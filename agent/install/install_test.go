@@ -266,7 +266,7 @@ func TestProblems(t *testing.T) {
   - source: ../a
     destination: DEST
   - source: a
-    destination: relative
+    destination: ~no-such-user-here/x
   - source: a
     destination: DEST/two
   - source: b/a
@@ -286,7 +286,7 @@ permissions:
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"line 4: the source missing is not in the revision", "wildcards are not expanded", "the source ../a leaves the revision", "the destination relative is not absolute",
+		"line 4: the source missing is not in the revision", "wildcards are not expanded", "the source ../a leaves the revision", "cannot tell which directory the destination ~no-such-user-here/x means",
 		"both a and b/a of the revision go to", "a file stands at", "already exists at this location", `the user "nobody-has-this-name" in the permissions`,
 		`the group "nor-this" in the permissions`, "have a pattern or except", "nothing was changed",
 	} {
@@ -296,6 +296,90 @@ permissions:
 	}
 	if after := h.tree("dest"); after != before {
 		t.Error("the host was changed")
+	}
+}
+
+// Destinations and objects that are not absolute mean what they mean to the official agents.
+func TestDestinationsThatAreNotAbsolute(t *testing.T) {
+	h := newHost(t)
+	t.Chdir(h.path("dest"))
+	t.Setenv("HOME", h.path("dest/home"))
+	text := `files:
+  - source: a
+    destination: ./relative
+  - source: b
+    destination: ~/bin
+  - source: c
+    destination: '~'
+permissions:
+  - object: relative
+    mode: 700
+  - object: ~/bin/b
+    mode: 711
+`
+	for _, content := range []string{"1", "2"} {
+		h.must(h.install(h.archive("a", content, "b", content, "c", content), text))
+		for name, mode := range map[string]fs.FileMode{"relative/a": 0o700, "home/bin/b": 0o711, "home/c": 0o644} {
+			info, err := os.Stat(h.path("dest", name))
+			h.must(err)
+			data, err := os.ReadFile(h.path("dest", name))
+			h.must(err)
+			if info.Mode() != mode || string(data) != content {
+				t.Errorf("%s has mode %v and content %s, want %v and %s", name, info.Mode(), data, mode, content)
+			}
+		}
+	}
+	list, err := os.ReadFile(h.path("state", "g-cleanup"))
+	h.must(err)
+	for line := range strings.Lines(string(list)) {
+		if !filepath.IsAbs(line) {
+			t.Errorf("the clean-up list has %q, want full paths", line)
+		}
+	}
+	p, err := h.plan(h.archive("a", "3"), "files:\n  - source: a\n    destination: relative\n")
+	h.must(err)
+	if len(p.warnings) != 1 || !strings.Contains(p.warnings[0].Message, "it means "+h.path("dest/relative")) {
+		t.Errorf("warnings %v, want one about the destination", p.warnings)
+	}
+}
+
+// A directory of the previous revision that has become a link makes way, as with the official agents; what the link leads to stays.
+func TestDirectoryThatBecameALink(t *testing.T) {
+	h := newHost(t)
+	first := h.archive("storage/.keep", "1", "storage/logs/.keep", "1")
+	h.must(h.install(first, whole))
+	h.must(os.Rename(h.path("dest/app/storage"), h.path("dest/shared")))
+	h.must(os.Symlink(h.path("dest/shared"), h.path("dest/app/storage")))
+	h.must(h.install(h.archive("storage/.keep", "2", "storage/logs/.keep", "2"), whole))
+	if fi, err := os.Lstat(h.path("dest/app/storage")); err != nil || !fi.IsDir() {
+		t.Errorf("storage is %v, %v, want a directory", fi, err)
+	}
+	for name, want := range map[string]string{"app/storage/.keep": "2", "app/storage/logs/.keep": "2", "shared/.keep": "1", "shared/logs/.keep": "1"} {
+		if data, err := os.ReadFile(h.path("dest", name)); err != nil || string(data) != want {
+			t.Errorf("%s is %q, %v, want %q", name, data, err, want)
+		}
+	}
+}
+
+// The instructions have the sources as the AppSpec has them.
+func TestInstructionsNameSourcesAsWritten(t *testing.T) {
+	h := newHost(t)
+	archive := h.archive("a", "1", "d/b", "1")
+	h.must(h.install(archive, "files:\n  - source: ./a\n    destination: DEST\n  - source: //d//\n    destination: DEST\n  - source: d/../a\n    destination: DEST/x\n"))
+	data, err := os.ReadFile(h.path("state", "g-install.json"))
+	h.must(err)
+	for _, want := range []string{archive + "/./a", archive + "//d/b", archive + "/d/../a"} {
+		if !strings.Contains(string(data), `"source":"`+want+`"`) {
+			t.Errorf("the instructions have no source %s:\n%s", want, data)
+		}
+	}
+	if _, err := h.plan(archive, "files:\n  - source: d\n    destination: ''\n"); err == nil || !strings.Contains(err.Error(), "empty destination") {
+		t.Errorf("a directory without a destination: %v", err)
+	}
+	p, err := h.plan(archive, "files:\n  - source: a\n    destination: ''\n")
+	h.must(err)
+	if len(p.warnings) != 1 || !strings.Contains(p.warnings[0].Message, "it means /") {
+		t.Errorf("a file without a destination: warnings %v", p.warnings)
 	}
 }
 

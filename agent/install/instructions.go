@@ -3,7 +3,6 @@ package install
 import (
 	"bytes"
 	"encoding/json"
-	"path/filepath"
 )
 
 // The forms of the official agent's instructions, keys in the order of its release 1.8. Names that are no text get replacement
@@ -54,7 +53,7 @@ func (p *Plan) instructions() ([]byte, error) {
 		if s.dir != nil {
 			all = append(all, mkdirForm{"mkdir", s.dir.path})
 		} else {
-			all = append(all, copyForm{"copy", filepath.Join(p.request.Archive, s.file.source), s.file.path})
+			all = append(all, copyForm{"copy", p.request.Archive + s.file.written, s.file.path})
 		}
 	}
 	for _, t := range p.grants {

@@ -21,11 +21,11 @@ type grant struct {
 // permission plans one entry of the permissions section, with the official agents' rules: an object that is a file of this Install
 // gets it; of a directory, what this Install makes below it, files first; the directory itself and what was there before do not.
 func (b *builder) permission(e *appspec.Permission) error {
-	object := filepath.FromSlash(e.Object)
-	if !filepath.IsAbs(object) {
-		object = string(filepath.Separator) + object // the official agent's daemon works in the root directory
+	object, err := expand(filepath.FromSlash(e.Object))
+	if err != nil {
+		b.problem(e.Line, e.Object, "write the full path", "cannot tell which object %s means: %v", show(e.Object), err)
+		return nil
 	}
-	object = filepath.Clean(object)
 	var targets []target
 	if f := b.byPath[object]; f != nil {
 		if !e.Files {

@@ -44,7 +44,8 @@ func (d *dirStep) kept() bool { return d.was != nil && d.was.info.kind == direct
 type fileStep struct {
 	path      string // as the AppSpec's destination has it
 	dir, name string // its place
-	source    string // below the archive, for messages and instructions
+	source    string // below the archive, for messages
+	written   string // the same as the AppSpec has it, not cleaned, for the instructions
 	from      string // the directory it comes from, without links on the way
 	base      string // its name there
 	info      info   // of the source

@@ -135,10 +135,16 @@ func (v *view) canonical(dir string) (string, error) {
 	return c, err
 }
 
-// at says what stands at a place, the path of which has no links but perhaps the last name.
+// at says what stands at a place, the path of which has no links but perhaps the last name. Nothing stands below what is gone: a
+// directory goes only when it will be empty, and what a link showed does not go with it.
 func (v *view) at(place string) (info, error) {
-	if v.gone[place] != nil {
-		return info{}, nil
+	for p := place; ; p = filepath.Dir(p) {
+		if v.gone[p] != nil {
+			return info{}, nil
+		}
+		if filepath.Dir(p) == p {
+			break
+		}
 	}
 	fi, err := os.Lstat(place)
 	if missing(err) {

@@ -15,16 +15,28 @@ import (
 )
 
 // CopyDirectory makes the directory dst a copy of the contents of src, for local deployments of the type directory. Like Unpack it
-// works under a hidden name beside dst and renames at the end. Links are made again with their targets as they are, modes and times
-// are kept, owners too when the agent runs as root. Devices, named pipes and sockets are refused. dst itself gets the mode.
+// works under a hidden name beside dst and renames at the end. The copies are new files and directories of the agent's user, as
+// with the official agent 1.8: they have the time of the copy, files their modes without write permission for others, and
+// directories mode 0755. Links are made again with their targets as they are. Devices, named pipes and sockets are refused. dst itself gets the
+// mode.
 func CopyDirectory(ctx context.Context, src, dst string, mode fs.FileMode) error {
-	if err := disk.Explain(copyDirectory(ctx, src, dst, mode), filepath.Dir(dst), 0); err != nil {
+	return copyDirectory(ctx, src, dst, mode, renewed)
+}
+
+// CopyArchive is CopyDirectory for an archive that Unpack made: the copy is as if it had been unpacked again, with the modes, times
+// and, when the agent runs as root, the owners of src.
+func CopyArchive(ctx context.Context, src, dst string, mode fs.FileMode) error {
+	return copyDirectory(ctx, src, dst, mode, preserved)
+}
+
+func copyDirectory(ctx context.Context, src, dst string, mode fs.FileMode, as func(fs.FileInfo) attributes) error {
+	if err := disk.Explain(copyContents(ctx, src, dst, mode, as), filepath.Dir(dst), 0); err != nil {
 		return fmt.Errorf("cannot copy the directory %s: %w", src, err)
 	}
 	return nil
 }
 
-func copyDirectory(ctx context.Context, src, dst string, mode fs.FileMode) error {
+func copyContents(ctx context.Context, src, dst string, mode fs.FileMode, as func(fs.FileInfo) attributes) error {
 	if err := outside(src, filepath.Dir(dst)); err != nil {
 		return err
 	}
@@ -37,7 +49,7 @@ func copyDirectory(ctx context.Context, src, dst string, mode fs.FileMode) error
 	if err != nil {
 		return err
 	}
-	c := &copier{ctx: ctx, gauge: disk.Gauge{Dir: filepath.Dir(dst)}, owners: os.Geteuid() == 0}
+	c := &copier{ctx: ctx, gauge: disk.Gauge{Dir: filepath.Dir(dst)}, as: as}
 	c.tree = newTree(s.root, func(bool) error { return c.gauge.Made(0) })
 	err = c.directory(from, ".")
 	c.tree.close()
@@ -82,10 +94,10 @@ func outside(src, dst string) error {
 }
 
 type copier struct {
-	ctx    context.Context
-	tree   *tree
-	gauge  disk.Gauge
-	owners bool
+	ctx   context.Context
+	tree  *tree
+	gauge disk.Gauge
+	as    func(fs.FileInfo) attributes // of the copy of an entry
 }
 
 // directory copies the entries of from, which is called name in the copy, in the order in which the system lists them.
@@ -137,7 +149,7 @@ func (c *copier) entry(from *os.Root, base, at string) error {
 			return err
 		}
 		defer sub.Close()
-		if err := c.tree.directory(at, c.attributes(info)); err != nil {
+		if err := c.tree.directory(at, c.as(info)); err != nil {
 			return err
 		}
 		return c.directory(sub, at)
@@ -146,7 +158,7 @@ func (c *copier) entry(from *os.Root, base, at string) error {
 		if err != nil {
 			return err
 		}
-		return c.tree.symlink(at, target, c.attributes(info))
+		return c.tree.symlink(at, target, c.as(info))
 	case 0:
 		return c.file(from, base, at)
 	}
@@ -169,7 +181,7 @@ func (c *copier) file(from *os.Root, base, at string) error {
 	if err := c.gauge.Expect(info.Size()); err != nil {
 		return err
 	}
-	return c.tree.file(at, c.attributes(info), func(out *os.File) error {
+	return c.tree.file(at, c.as(info), func(out *os.File) error {
 		for {
 			if err := c.ctx.Err(); err != nil {
 				return err
@@ -189,7 +201,8 @@ func (c *copier) file(from *os.Root, base, at string) error {
 	})
 }
 
-func (c *copier) attributes(info fs.FileInfo) attributes {
+// preserved are the attributes of an entry as they are.
+func preserved(info fs.FileInfo) attributes {
 	m := info.Mode()
 	a := attributes{mode: uint32(m.Perm()), uid: -1, gid: -1, mtime: info.ModTime()}
 	for _, s := range special {
@@ -197,8 +210,17 @@ func (c *copier) attributes(info fs.FileInfo) attributes {
 			a.mode |= s.bit
 		}
 	}
-	if c.owners {
+	if os.Geteuid() == 0 {
 		a.uid, a.gid = ownerOf(info)
 	}
 	return a
+}
+
+// renewed are the attributes of a new file or directory made after an entry.
+func renewed(info fs.FileInfo) attributes {
+	a := preserved(info)
+	if info.IsDir() {
+		a.mode = 0o755
+	}
+	return attributes{mode: a.mode &^ 0o022, uid: -1, gid: -1}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/disk"
@@ -63,9 +65,6 @@ func TestUnpackRefuses(t *testing.T) {
 		{"below a file", both, UnpackOptions{}, `it is not a directory`, []entry{file("f", "x", 0o644), file("f/x", "evil", 0o644)}},
 		{"link in the place of the archive", both, UnpackOptions{}, `in the place of the archive`, []entry{link(".", outside)}},
 		{"link without a target", both, UnpackOptions{}, `is no path`, []entry{link("l", "")}},
-		{"named pipe", both, UnpackOptions{}, `bundle may hold files, directories and links`, []entry{{name: "p", kind: tar.TypeFifo, mode: 0o644}}},
-		{"character device", both, UnpackOptions{}, `bundle may hold files, directories and links`, []entry{{name: "p", kind: tar.TypeChar, mode: 0o644}}},
-		{"block device", only, UnpackOptions{}, `block device`, []entry{{name: "p", kind: tar.TypeBlock, mode: 0o644}}},
 		{"another volume", only, UnpackOptions{}, `another volume`, []entry{{name: "p", kind: 'M', mode: 0o644}}},
 		{"hard link out", only, UnpackOptions{}, `no "etc/passwd" before it`, []entry{hard("h", "/etc/passwd")}},
 		{"hard link up", only, UnpackOptions{}, `target's name climbs`, []entry{hard("h", "../bundle.tar")}},
@@ -205,6 +204,32 @@ func TestUnpackDefaultsPassRealRevisions(t *testing.T) {
 	}
 	if _, err := cleanName(strings.Repeat("node_modules/dependency/", 50)+"index.js", true, o.MaxDepth); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUnpackLeavesSpecialFilesOut has what no revision needs and what is never made.
+func TestUnpackLeavesSpecialFilesOut(t *testing.T) {
+	t.Parallel()
+	entries := []entry{file("before", "1", 0o644), {name: "pipe", kind: tar.TypeFifo, mode: 0o644}, {name: "d/null", kind: tar.TypeChar, mode: 0o666},
+		file("d/after", "2", 0o644)}
+	for format, data := range map[Format][]byte{
+		Tar: packTar(t, tar.FormatGNU, append(entries, entry{name: "disk", kind: tar.TypeBlock, mode: 0o600})...),
+		Zip: packZip(t, append(entries, entry{name: "socket", kind: 's', mode: 0o644}, entry{name: "disk", kind: 'b', mode: 0o600})...),
+	} {
+		bundle, archive := store(t, data)
+		core, logs := observer.New(zap.WarnLevel)
+		if err := Unpack(context.Background(), format, bundle, archive, UnpackOptions{Log: zap.New(core)}); err != nil {
+			t.Fatalf("Unpack(%s) = %v, want no error", format, err)
+		}
+		if got, want := names(t, archive), []string{"before", "d"}; !cmp.Equal(got, want) {
+			t.Errorf("Unpack(%s) makes %v, want %v", format, got, want)
+		}
+		if got, want := names(t, filepath.Join(archive, "d")), []string{"after"}; !cmp.Equal(got, want) {
+			t.Errorf("Unpack(%s) makes %v in d, want %v", format, got, want)
+		}
+		if got := logs.FilterField(zap.String("entry", "pipe")).Len(); got != 1 {
+			t.Errorf("Unpack(%s): %d warnings about the named pipe, want one", format, got)
+		}
 	}
 }
 

@@ -4,12 +4,16 @@ package revision
 
 import (
 	"context"
+	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -66,7 +70,7 @@ func TestDownloadAfterInterruption(t *testing.T) {
 	wantAlone(t, filepath.Join(filepath.Dir(bundle), "none"))
 }
 
-func TestCopyDirectory(t *testing.T) {
+func TestCopyArchive(t *testing.T) {
 	t.Parallel()
 	data, src := store(t, packTar(t, 0, append([]entry{file("suid", "1", 0o4755), dir("sticky", 0o1777)}, revisionEntries[:13]...)...))
 	if err := Unpack(context.Background(), Tar, data, src, UnpackOptions{}); err != nil {
@@ -87,13 +91,57 @@ func TestCopyDirectory(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dst, "older"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := CopyDirectory(context.Background(), src, dst, 0o755); err != nil {
-		t.Fatalf("CopyDirectory = %v, want no error", err)
+	if err := CopyArchive(context.Background(), src, dst, 0o755); err != nil {
+		t.Fatalf("CopyArchive = %v, want no error", err)
 	}
 	want, got := snapshot(t, src), snapshot(t, dst)
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("CopyDirectory (-source +copy):\n%s", d)
+		t.Errorf("CopyArchive (-source +copy):\n%s", d)
 	}
+	wantAlone(t, dst)
+}
+
+func TestCopyDirectory(t *testing.T) {
+	t.Parallel()
+	src, dst := t.TempDir(), filepath.Join(t.TempDir(), "archive")
+	old := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+	modes := map[string]fs.FileMode{"script.sh": 0o755, "shared": 0o666, "secret": 0o600, "closed": fs.ModeDir | 0o700, "closed/in": 0o444}
+	for _, name := range slices.Sorted(maps.Keys(modes)) {
+		path, m := filepath.Join(src, name), modes[name]
+		var err error
+		if m.IsDir() {
+			err = os.Mkdir(path, 0o700)
+		} else {
+			err = os.WriteFile(path, []byte(name), 0o600)
+		}
+		if err := errors.Join(err, os.Chmod(path, m.Perm()), os.Chtimes(path, old, old)); err != nil {
+			t.Fatal(err)
+		}
+		if isRoot() {
+			if err := os.Lchown(path, 1234, 5678); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 2 { // again over the first one
+		if err := CopyDirectory(context.Background(), src, dst, 0o755); err != nil {
+			t.Fatalf("CopyDirectory = %v, want no error", err)
+		}
+	}
+	want := map[string]fs.FileMode{"script.sh": 0o755, "shared": 0o644, "secret": 0o600, "closed": fs.ModeDir | 0o755, "closed/in": 0o444}
+	for name, m := range want {
+		info, err := os.Lstat(filepath.Join(dst, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode() != m || info.ModTime().Equal(old) {
+			t.Errorf("%s: mode %v, time %v; want %v and the time of the copy", name, info.Mode(), info.ModTime(), m)
+		}
+		if uid, _ := ownerOf(info); uid != os.Getuid() {
+			t.Errorf("%s belongs to uid %d, want the agent's user", name, uid)
+		}
+	}
+	wantContent(t, filepath.Join(dst, "closed/in"), []byte("closed/in"))
 	wantAlone(t, dst)
 }
 

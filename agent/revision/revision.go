@@ -1,7 +1,7 @@
 // Package revision fetches a revision from where it is stored (S3, GitHub, a local archive or a local directory) and unpacks it.
 //
-// Download stores the bundle as it came, whatever its format; Unpack and CopyDirectory make the deployment archive of it. All
-// three work under a hidden name beside their target and rename at the end: the target is complete or it is not there, and an
+// Download stores the bundle as it came, whatever its format; Unpack, CopyDirectory and CopyArchive make the deployment archive of
+// it. All work under a hidden name beside their target and rename at the end: the target is complete or it is not there, and an
 // attempt that was interrupted (even by a power loss) leaves only a hidden name that the next attempt clears away.
 //
 // A download that was cut short is the exception: what it left is described in a small file beside it and continued, see Download.

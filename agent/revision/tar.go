@@ -32,6 +32,13 @@ func (u *unpacker) tarball(in io.Reader, k kind) error {
 		stream = z
 	case bzipped:
 		stream = bzip2.NewReader(buffered)
+	case xzed:
+		z, err := newXZ(u.ctx, buffered)
+		if err != nil {
+			return err
+		}
+		defer z.Close()
+		stream = z
 	case zstded:
 		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
@@ -140,8 +147,9 @@ func (u *unpacker) tarEntry(r io.Reader, h *tar.Header, owners *owners) error {
 	case tar.TypeLink:
 		return u.tarLink(name, h.Linkname)
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
-		what := map[byte]string{tar.TypeChar: "a character device", tar.TypeBlock: "a block device", tar.TypeFifo: "a named pipe"}
-		return fmt.Errorf("it is %s; a bundle may hold files, directories and links", what[h.Typeflag])
+		what := map[byte]string{tar.TypeChar: "character device", tar.TypeBlock: "block device", tar.TypeFifo: "named pipe"}
+		u.leaveOut(h.Name, what[h.Typeflag])
+		return nil
 	case 'M':
 		return errors.New("it continues a file of another volume; multi-volume archives cannot be unpacked")
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
@@ -153,6 +161,11 @@ func (u *unpacker) tarEntry(r io.Reader, h *tar.Header, owners *owners) error {
 		return err
 	}
 	return u.regular(name, a, r)
+}
+
+// leaveOut says that an entry is not made. A bundle that happens to hold a special file can be deployed without it.
+func (u *unpacker) leaveOut(name, what string) {
+	u.o.Log.Warn("a special file of the bundle is left out; files, directories and links are unpacked", zap.String("entry", name), zap.String("kind", what))
 }
 
 func (u *unpacker) tarLink(name, linked string) error {

@@ -42,13 +42,14 @@ type UnpackOptions struct {
 //
 // As with the official agents: permissions, set-id and sticky bits of a tar are exact whatever the umask, those of a zip lack the
 // set-id and sticky bits; times are kept; links are made as links; owners are applied from a tar when the agent runs as root,
-// by name where the host knows the name, else by number; a tar may be compressed in any way that is recognised; if the archive
+// by name where the host knows the name, else by number; a tar may be compressed in any way that is recognised, with xz if the host
+// has that program; if the archive
 // holds one directory only and an AppSpec lies in it, that level is left out; the archive itself has o.Mode. Among entries of
 // one name the last one counts.
 //
 // Always refused: names with "..", entries below a link, hard links to what is not in the bundle, a file in the place of a
-// directory, devices, named pipes, sockets, a zip whose entries overlap or whose headers disagree about a name, and what goes over
-// the limits or what the disk has room for. Absolute names are made relative.
+// directory, a zip whose entries overlap or whose headers disagree about a name, and what goes over the limits or what the disk has
+// room for. Devices, named pipes and sockets are left out with a warning. Absolute names are made relative.
 //
 // With Unpack the download is over: the description that Download may have left is removed, unless ctx has ended.
 func Unpack(ctx context.Context, f Format, bundle, archive string, o UnpackOptions) error {
@@ -245,7 +246,7 @@ func fits(f Format, k kind) error {
 		return fmt.Errorf("it is %s, not a zip archive; does the bundle type of the deployment fit the file?", k)
 	case f == TGZ && k != gzipped:
 		return errors.New("it is not compressed with gzip; does the bundle type of the deployment fit the file?")
-	case f == Tar && (k == zipped || k == xzed || k == compress):
+	case f == Tar && (k == zipped || k == compress):
 		return fmt.Errorf("it is %s, not a tar archive; does the bundle type of the deployment fit the file?", k)
 	}
 	return nil

@@ -327,6 +327,32 @@ func TestReplaceByRenames(t *testing.T) {
 	}
 }
 
+func TestUnpackXZ(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("xz"); err != nil {
+		t.Skip("this host has no xz program")
+	}
+	pack := exec.Command("xz", "--stdout")
+	pack.Stdin = bytes.NewReader(packTar(t, tar.FormatGNU, file("appspec.yml", strings.Repeat("x", 1<<20), 0o644)))
+	data, err := pack.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, archive := store(t, data)
+	for range 2 {
+		if err := Unpack(context.Background(), Tar, bundle, archive, UnpackOptions{}); err != nil {
+			t.Fatalf("Unpack = %v, want no error", err)
+		}
+	}
+	wantContent(t, filepath.Join(archive, "appspec.yml"), bytes.Repeat([]byte("x"), 1<<20))
+	for name, bad := range map[string][]byte{"cut short": data[:len(data)-20], "damaged": append(bytes.Clone(data[:len(data)-30]), make([]byte, 30)...)} {
+		bundle, archive := store(t, bad)
+		if err := Unpack(context.Background(), Tar, bundle, archive, UnpackOptions{}); err == nil || !strings.Contains(err.Error(), "xz cannot decompress it") {
+			t.Errorf("Unpack(%s) = %v, want what xz says", name, err)
+		}
+	}
+}
+
 func names(t *testing.T, d string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(d)
@@ -389,7 +415,7 @@ func TestUnpackDeclaredType(t *testing.T) {
 		{"tgz as zip", Zip, tgz, "compressed with gzip, not a zip"},
 		{"zip as tar", Tar, zipBundle, "a zip archive, not a tar"},
 		{"zip as tgz", TGZ, zipBundle, "not compressed with gzip"},
-		{"xz as tar", Tar, []byte("\xfd7zXZ\x00 and so on"), "compressed with xz"},
+		{"xz as tar", Tar, []byte("\xfd7zXZ\x00 and so on"), "xz"}, // with or without the program
 		{"half a zip", Zip, zipBundle[:len(zipBundle)/2], "no zip directory"},
 		{"half a tgz", TGZ, tgz[:len(tgz)/2], "ends too early"},
 		{"tgz without its checksum", TGZ, tgz[:len(tgz)-4], "ends too early"},

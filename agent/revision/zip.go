@@ -91,7 +91,8 @@ func (u *unpacker) zipEntry(f *zip.File) error {
 	switch mode & typeMask {
 	case 0, regular, symlink:
 	default:
-		return fmt.Errorf("it is a special file (mode %06o); a bundle may hold files, directories and links", mode)
+		u.leaveOut(f.Name, fmt.Sprintf("mode %06o", mode))
+		return nil
 	}
 	if f.Flags&1 != 0 {
 		return errors.New("it is encrypted; a bundle has to be readable without a password")

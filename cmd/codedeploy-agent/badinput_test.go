@@ -126,25 +126,27 @@ func TestBadBundles(t *testing.T) {
 		name   string
 		change func(*rehearsal.SpecOptions)
 		want   string
+		left   string // in the deployment's directory
 	}{
-		{"a wrong ETag", func(s *rehearsal.SpecOptions) { s.Revision.S3.ETag = "ffffffffffffffffffffffffffffffff" }, "ffffffffffffffffffffffffffffffff"},
+		{"a wrong ETag", func(s *rehearsal.SpecOptions) { s.Revision.S3.ETag = "ffffffffffffffffffffffffffffffff" }, "ffffffffffffffffffffffffffffffff",
+			"bundle.tar (empty)"},
 		{"a truncated bundle", func(s *rehearsal.SpecOptions) {
 			s.Revision.S3.ETag = ""
 			data := pack(t, h.revision("x", nil))
 			if _, err := h.service.Put("bundles", key(s), rehearsal.Object{Data: data[:len(data)/2]}); err != nil {
 				t.Fatal(err)
 			}
-		}, "the bundle ends too early"},
+		}, "the bundle ends too early", "bundle.tar, deployment-archive (empty)"},
 		{"no archive at all", func(s *rehearsal.SpecOptions) {
 			s.Revision.S3.ETag = ""
 			if _, err := h.service.Put("bundles", key(s), rehearsal.Object{Data: []byte("<html>hello</html>")}); err != nil {
 				t.Fatal(err)
 			}
-		}, "gzip"},
-		{"a missing object", func(s *rehearsal.SpecOptions) { s.Revision.S3.Key = "nowhere.tgz" }, "nowhere.tgz"},
+		}, "gzip", "bundle.tar, deployment-archive (empty)"},
+		{"a missing object", func(s *rehearsal.SpecOptions) { s.Revision.S3.Key = "nowhere.tgz" }, "nowhere.tgz", "bundle.tar (empty)"},
 		{"access denied", func(s *rehearsal.SpecOptions) {
 			h.service.Inject(rehearsal.Fault{Key: key(s), Kind: rehearsal.Refused})
-		}, "403"},
+		}, "403", "bundle.tar (empty)"},
 	}
 	for _, tt := range tests {
 		spec := h.spec(h.revision("one", nil))
@@ -153,8 +155,13 @@ func TestBadBundles(t *testing.T) {
 		if r.Status != "Failed" || r.ErrorCode != 5 || !strings.Contains(r.Message, tt.want) {
 			t.Errorf("%s: %+v, want Failed with code 5, saying %q", tt.name, r, tt.want)
 		}
-		if _, err := os.Stat(h.path("root/" + group + "/" + spec.DeploymentID + "/deployment-archive")); !os.IsNotExist(err) {
-			t.Errorf("%s: an archive was left: %v", tt.name, err)
+		if left := h.contents("root/" + group + "/" + spec.DeploymentID); left != tt.left {
+			t.Errorf("%s: it leaves %s, want %s", tt.name, left, tt.left)
+		}
+		// An archive that could not be unpacked is no reason to run the scripts of an earlier revision.
+		r = h.command("ApplicationStop", spec)
+		if unpacked := strings.Contains(tt.left, "archive"); r.Succeeded() == unpacked {
+			t.Errorf("%s: ApplicationStop afterwards: %+v, want it to fail: %v", tt.name, r, unpacked)
 		}
 	}
 	// A body that is cut off once is fetched again.
@@ -165,6 +172,25 @@ func TestBadBundles(t *testing.T) {
 	}
 	h.deploy(h.revision("two", nil), rehearsal.Succeeded)
 	h.deploy(h.revision("three", nil), rehearsal.Succeeded)
+}
+
+// contents lists a directory's entries and which of them are empty.
+func (h *host) contents(dir string) string {
+	h.t.Helper()
+	entries, err := os.ReadDir(h.path(dir))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		name, path := e.Name(), h.path(dir+"/"+e.Name())
+		below, err := os.ReadDir(path)
+		if e.IsDir() && err == nil && len(below) == 0 || !e.IsDir() && h.read(path) == "" {
+			name += " (empty)"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func TestBadAppSpecs(t *testing.T) {

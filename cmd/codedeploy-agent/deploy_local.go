@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/network"
+	"codedeploy-agent/hooks"
 )
 
 func deployLocalCommand() *cobra.Command {
@@ -34,27 +36,32 @@ Also available under the official name codedeploy-local. Exit codes: 0 deployed,
   codedeploy-agent deploy-local -l https://github.com/account/repository/tree/main -t tar`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if events != "" {
+			if events = strings.TrimRight(events, ", "); events != "" {
 				for _, e := range strings.Split(events, ",") {
 					d.Events = append(d.Events, strings.TrimSpace(e))
 				}
 			}
 			err := deployLocal(cmd, &d, file)
 			var invalid *agent.InvalidError
-			if errors.As(err, &invalid) {
+			var script *hooks.Failure
+			switch {
+			case errors.As(err, &invalid):
 				return &exitError{exitInvalid, err}
+			case errors.As(err, &script): // no ERROR, as with the official tool: the agent has done what it was asked to
+				fmt.Fprintln(cmd.ErrOrStderr(), err)
+				return &exitError{code: exitFailed}
 			}
 			return failed(err)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&d.Location, "bundle-location", "l", ".", "directory or archive, s3://bucket/key, or a GitHub repository's address")
+	f.StringVarP(&d.Location, "bundle-location", "l", "", "directory or archive, s3://bucket/key, or a GitHub repository's address (default: the current directory)")
 	f.StringVarP(&d.Type, "type", "t", "directory", "directory, tar, tgz or zip")
 	f.StringVarP(&d.FileExists, "file-exists-behavior", "b", "DISALLOW", "DISALLOW, OVERWRITE or RETAIN")
 	f.StringVarP(&d.GroupID, "deployment-group", "g", "default-local-deployment-group", "deployment group's id")
 	f.StringVarP(&d.GroupName, "deployment-group-name", "d", "LocalFleet", "deployment group's name, as hooks see it")
 	f.StringVarP(&d.Application, "application-name", "a", "", "application's name, as hooks see it (default: the location)")
-	f.StringVarP(&events, "events", "e", "", "lifecycle events to run, separated by commas (default: all)")
+	f.StringVarP(&events, "events", "e", "", "lifecycle events to run in this order, separated by commas (default: all); DownloadBundle and Install come first if they are not among them")
 	f.StringVarP(&file, "agent-configuration-file", "c", "", "the agent's configuration file (default "+config.DefaultPath()+" if it is there)")
 	f.StringVarP(&d.AppSpecName, "appspec-filename", "A", "appspec.yml", "AppSpec file in the bundle")
 	f.StringVar(&d.GitHubToken, "github-token", os.Getenv("CODEDEPLOY_GITHUB_TOKEN"), "token for private GitHub repositories (also CODEDEPLOY_GITHUB_TOKEN)")

@@ -274,6 +274,33 @@ func TestWaitsForIdentityAtBoot(t *testing.T) {
 	}
 }
 
+// TestOfficialAgentWasInterrupted starts on a host whose official agent was replaced in the middle of a lifecycle event: there is a
+// tracking file, and nothing of ours.
+func TestOfficialAgentWasInterrupted(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.start()
+	spec := h.spec(h.revision("one", map[string]string{"BeforeInstall": "touch " + h.path("running") + "; sleep 1"}))
+	if r := h.command("DownloadBundle", spec); !r.Succeeded() {
+		t.Fatalf("DownloadBundle: %+v", r)
+	}
+	c := h.send("BeforeInstall", spec)
+	h.waitFor(h.path("running"))
+	h.kill()
+	if err := os.RemoveAll(h.path("root.state")); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	r, err := c.Wait(h.context())
+	if err != nil || r.Status != "Failed" || r.ErrorCode != 7 {
+		t.Errorf("BeforeInstall: %+v, %v; want it failed with code 7", r, err)
+	}
+	h.deploy(h.revision("two", nil), rehearsal.Succeeded)
+	if left := h.contents("root/ongoing-deployment"); left != "" {
+		t.Errorf("ongoing deployments: %s, want none", left)
+	}
+}
+
 func TestOneDaemonPerState(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

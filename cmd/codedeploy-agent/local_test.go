@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // layOut writes files as a plain directory and returns its path.
@@ -87,7 +88,12 @@ func TestDeployLocalExitCodes(t *testing.T) {
 		{[]string{"-l", broken}, 2, "1.0"},
 		{[]string{"-l", h.path("nowhere")}, 2, "nowhere"},
 		{[]string{"-l", good, "-t", "rar"}, 2, "rar"},
-		{[]string{"-l", good, "-b", "overwrite"}, 2, "OVERWRITE"},
+		{[]string{"-l", good, "-b", "overwrite"}, 0, "successful"},
+		{[]string{"-l", good, "-b", "maybe"}, 2, "OVERWRITE"},
+		{[]string{"-l", h.path("srv")}, 2, "cannot find the AppSpec"},
+		{[]string{"-l", good, "-A", "other.yml"}, 2, "other.yml"},
+		{[]string{"-l", good, "-e", "beforeinstall"}, 2, "did you mean BeforeInstall?"},
+		{[]string{"-l", good, "-e", "AfterInstall, AfterInstall,"}, 0, "successful"},
 		{[]string{"-l", "http://example.com/x.zip", "-t", "zip"}, 2, "https://"},
 		{[]string{"-l", good, "-e", "AfterInstall,Install"}, 2, "AfterInstall"},
 		{[]string{"-l", good, "--nonsense"}, 2, "nonsense"},
@@ -101,6 +107,68 @@ func TestDeployLocalExitCodes(t *testing.T) {
 		r := newCommand(h, args...)
 		if r.code != tt.code || !strings.Contains(r.stdout+r.stderr, tt.want) {
 			t.Errorf("deploy-local %v: code %d, want %d saying %q:\n%s%s", tt.args, r.code, tt.code, tt.want, r.stdout, r.stderr)
+		}
+	}
+}
+
+// TestDeployLocalInTheCurrentDirectory deploys without options, as most people do.
+func TestDeployLocalInTheCurrentDirectory(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for _, label := range []string{"one", "two"} {
+		dir := h.layOut("bundle-"+label, h.revision(label, map[string]string{
+			"AfterInstall":    "echo \"$APPLICATION_NAME $DEPLOYMENT_GROUP_NAME $(pwd)\" >> " + h.notes,
+			"ValidateService": "echo not healthy; exit 7",
+		}))
+		old := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+		if err := os.Chtimes(filepath.Join(dir, "content/index.html"), old, old); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(binary, "deploy-local", "-c", h.config, "-e", "AfterInstall,ValidateService")
+		var stdout, stderr strings.Builder
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, h.env, &stdout, &stderr
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 {
+			t.Fatalf("deploy-local: %v, want exit code 1\n%s%s", err, &stdout, &stderr)
+		}
+		if strings.Contains(stderr.String(), "ERROR") || !strings.Contains(stderr.String(), "script hooks/ValidateService.sh failed with exit code 7") {
+			t.Errorf("standard error %q, want the failure without ERROR: a failing script is no mistake of the request", &stderr)
+		}
+		for _, want := range []string{"Starting to execute deployment from within folder " + h.path("root/default-local-deployment-group/d-"),
+			"Your local deployment failed while trying to execute your script at " + h.path("root/default-local-deployment-group/d-"),
+			"-local/deployment-archive/hooks/ValidateService.sh\n", "-local/logs/scripts.log for more details\n"} {
+			if !strings.Contains(stdout.String(), want) {
+				t.Errorf("standard output %q has no %q", &stdout, want)
+			}
+		}
+		if info, err := os.Stat(h.path("srv/index.html")); err != nil || info.ModTime().Equal(old) {
+			t.Errorf("index.html: %v, want the time at which the directory was copied", err)
+		}
+		h.wantTree(". drwxr-xr-x", "index.html -rw-r--r-- "+label)
+		h.wantNotes("AfterInstall "+label, dir+" LocalFleet "+dir, "ValidateService "+label)
+		if err := os.Remove(h.notes); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDeployLocalRunsScriptsAsOtherUsers(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root may run scripts as another user")
+	}
+	h := newHost(t)
+	if !reachable(h.dir) {
+		t.Skip("the temporary directory cannot be reached by other users")
+	}
+	h.write("agent.yml", ":root_dir: "+h.path("opt/agent/root")+"\n:log_dir: "+h.path("log")+"\n")
+	for _, label := range []string{"one", "two"} {
+		dir := h.layOut("bundle-"+label, []file{
+			{"appspec.yml", "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: who.sh\n      timeout: 20\n      runas: nobody\n", 0o644},
+			{"who.sh", "#!/bin/sh\necho \"" + label + " as $(id -un)\"\n", 0o755},
+		})
+		r := newCommand(h, "deploy-local", "-c", h.config, "-l", dir)
+		if r.code != 0 || !strings.Contains(r.stderr, "[stdout]"+label+" as nobody\n") {
+			t.Fatalf("deploy-local: %+v, want the script run by nobody", r)
 		}
 	}
 }

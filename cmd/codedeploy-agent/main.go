@@ -43,8 +43,10 @@ func execute(argv []string) int {
 	if !errors.As(err, &code) {
 		code = &exitError{exitInvalid, err} // cobra's own errors are about the command line
 	}
-	for line := range strings.Lines(code.err.Error()) {
-		fmt.Fprintln(os.Stderr, "ERROR:", strings.TrimRight(line, "\n"))
+	if code.err != nil {
+		for line := range strings.Lines(code.err.Error()) {
+			fmt.Fprintln(os.Stderr, "ERROR:", strings.TrimRight(line, "\n"))
+		}
 	}
 	return code.code
 }
@@ -55,13 +57,18 @@ func local(argv0 string) bool {
 	return strings.EqualFold(strings.TrimSuffix(name, filepath.Ext(name)), "codedeploy-local")
 }
 
-// exitError is an error that decides the exit code.
+// exitError is an error that decides the exit code. Without an err, everything has been said.
 type exitError struct {
 	code int
 	err  error
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
 func (e *exitError) Unwrap() error { return e.err }
 
 // failed gives an error that has no exit code exitFailed.

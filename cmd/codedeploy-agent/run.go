@@ -108,7 +108,8 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 		Transport: transport, UserAgent: userAgent(), Log: log, WireLog: wire,
 	}
 	a, err := agent.New(agent.Options{
-		Config: c, HostIdentifier: id.HostIdentifier, Service: client, Throttled: gate.Throttled, Verifier: verifier, Sources: sources, Log: log,
+		Config: c, HostIdentifier: id.HostIdentifier, Service: client, Throttled: gate.Throttled, Verifier: verifier, Sources: sources,
+		HookVariables: identity.HookVariables(c.OnPremisesConfigFile), Log: log,
 	})
 	if err != nil {
 		return err
