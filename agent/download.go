@@ -16,8 +16,8 @@ import (
 )
 
 // download fetches the revision's bundle and unpacks it, makes it the group's most recent one, and only then removes old
-// revisions. What fails leaves no archive, and no bundle but one that could not be unpacked. When ctx ends, the next agent continues with
-// what has come so far.
+// revisions. What fails leaves nothing that could be taken for a revision: an empty bundle, or the bundle and an empty archive. When
+// ctx ends, the next agent continues with what has come so far.
 func (x *Executor) download(ctx context.Context, spec *command.Specification, d store.Deployment, e Execution) (note string, err error) {
 	log := x.log.With(logFields("DownloadBundle", spec)...)
 	began := time.Now()
@@ -56,7 +56,11 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 		log.Warn("cannot reuse the revision that is here, downloading it", zap.String("from", spec.ReuseArchiveFrom), zap.Error(err))
 	}
 	if spec.Revision.Type == command.RevisionLocalDirectory {
-		return "downloaded", revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive(), x.store.DirMode())
+		err := revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive(), x.store.DirMode())
+		if err != nil && !disk.Trouble(err) {
+			err = errors.Join(err, d.MarkArchive())
+		}
+		return "downloaded", err
 	}
 	source, format, err := x.sources.Source(spec)
 	if err != nil {
@@ -66,12 +70,10 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 	e.note("download begun: %s", source)
 	fetched, err := revision.Download(ctx, source, d.Bundle(), x.store.FileMode(), nil)
 	if err != nil {
-		return "", err
-	}
-	if spec.Revision.ETag == "" {
-		if err := d.SetETag(fetched.ETag); err != nil {
-			log.Warn("hooks are not told the bundle's ETag", zap.Error(err))
+		if ctx.Err() == nil && !disk.Trouble(err) { // else the next agent goes on with what has come, or nothing is to be left
+			err = errors.Join(err, d.MarkBundle())
 		}
+		return "", err
 	}
 	e.note("bundle downloaded: %d bytes", fetched.Bytes)
 	log.Info("bundle downloaded", zap.Int64("bytes", fetched.Bytes), zap.String("etag", fetched.ETag))
@@ -81,17 +83,16 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 	return "downloaded", nil
 }
 
-// notUnpacked leaves what is to be left of a bundle that could not be unpacked: the bundle, to look at, unless the disk is full. A later
-// attempt fetches it anew.
+// notUnpacked leaves what is to be left of a bundle that could not be unpacked: the bundle, to look at, and the mark of the archive; nothing
+// where the disk is full or broken. A later attempt fetches the bundle anew.
 func notUnpacked(ctx context.Context, d store.Deployment, err error) error {
 	if ctx.Err() != nil {
 		return err // the next agent goes on with the bundle
 	}
-	var full *disk.Full
-	if errors.As(err, &full) {
+	if disk.Trouble(err) {
 		return errors.Join(err, discardBundle(d))
 	}
-	return errors.Join(err, revision.Discard(d.Bundle()))
+	return errors.Join(err, revision.Discard(d.Bundle()), d.MarkArchive())
 }
 
 // discardBundle removes a bundle that nothing will come of, or the part of it that has come.

@@ -48,27 +48,28 @@ func (o *output) copyStreams(stdout, stderr *os.File) {
 		return max(n, 0) // an error is an end
 	}
 	first, last := make([]byte, pipeSize), make([]byte, pipeSize)
+	ended := false // stdout has, which is told after what came on stderr before: only now a last line without an end is known to be one
 	readFirst := func(limit int) int {
 		n := read(0, first[:limit])
-		if streams[0].add(first[:n]); n == 0 {
-			end(0)
-		}
+		streams[0].add(first[:n])
+		ended = n == 0
 		return n
 	}
 	for open(0) || open(1) {
-		ready := wait(-1)
-		if !ready[1] {
-			if ready[0] {
-				readFirst(pipeSize)
+		switch ready := wait(-1); {
+		case ready[1]:
+			n := read(1, last)
+			for left := pipeSize; left > 0 && open(0) && !ended && wait(0)[0]; {
+				left -= readFirst(left)
 			}
-			continue
+			if streams[1].add(last[:n]); n == 0 && open(1) {
+				end(1)
+			}
+		case ready[0]:
+			readFirst(pipeSize)
 		}
-		n := read(1, last)
-		for left := pipeSize; left > 0 && open(0) && wait(0)[0]; {
-			left -= readFirst(left)
-		}
-		if streams[1].add(last[:n]); n == 0 && open(1) {
-			end(1)
+		if ended && open(0) {
+			end(0)
 		}
 	}
 }

@@ -42,6 +42,12 @@ func Explain(err error, dir string, missing int64) error {
 	return &explainedError{what, err}
 }
 
+// Trouble says whether an error is one of this host's disk or open files, not of what was to be written.
+func Trouble(err error) bool {
+	var full *Full
+	return errors.As(err, &full) || err != nil && kindOf(err) != unknown
+}
+
 // noRoom says what a file system that has just refused a write is short of.
 func noRoom(dir string, missing int64) *Full {
 	room, ok := free(dir, false) // a write was refused: what is reserved is not for this process

@@ -143,7 +143,7 @@ func (d Deployment) Bundle() string { return filepath.Join(d.Dir, bundleName) }
 // Archive is the path of the unpacked revision.
 func (d Deployment) Archive() string { return filepath.Join(d.Dir, archiveName) }
 
-// ETag is the downloaded bundle's ETag without quotes, as SetETag or the official agent 2.x has noted it; empty if nobody has.
+// ETag is the downloaded bundle's ETag without quotes as the official agent 2.x has noted it; empty if nobody has.
 func (d Deployment) ETag() string {
 	data, err := os.ReadFile(filepath.Join(d.Dir, etagName))
 	if err != nil {
@@ -159,23 +159,37 @@ func (d Deployment) ETag() string {
 // maxETag is far longer than S3's ETags.
 const maxETag = 256
 
-// SetETag notes the downloaded bundle's ETag, or with an empty one that there is none. Where the deployment specification has the ETag there
-// is nothing to note, and official agent 1.8 never does.
+// SetETag notes an ETag for the deployment, for a revision that is taken over with its own. Downloads do not: official agent 1.8 has no such
+// file, and the variable BUNDLE_ETAG only where the deployment specification names the ETag.
 func (d Deployment) SetETag(etag string) error {
-	path := filepath.Join(d.Dir, etagName)
-	if etag != "" {
-		return d.store.write(path, etag)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return d.store.write(filepath.Join(d.Dir, etagName), etag)
 }
 
 // HasArchive says whether the revision has been unpacked.
 func (d Deployment) HasArchive() bool {
 	_, err := os.Stat(d.Archive())
 	return err == nil
+}
+
+// MarkBundle leaves an empty bundle where a download failed and there is none, as the official agent 1.8 does.
+func (d Deployment) MarkBundle() error {
+	f, err := os.OpenFile(d.Bundle(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, d.store.FileMode())
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot mark the download as failed: %w", err)
+	}
+	return f.Close()
+}
+
+// MarkArchive leaves an empty archive where a revision could not be unpacked and there is none, as the official agents do: what
+// the service still asks of this deployment then finds no AppSpec, and does not run the scripts of an earlier revision instead.
+func (d Deployment) MarkArchive() error {
+	if err := d.store.makeDir(d.Archive(), d.store.DirMode()); err != nil {
+		return fmt.Errorf("cannot mark the revision as not unpacked: %w", err)
+	}
+	return nil
 }
 
 // ScriptsLog is the path of the log of the deployment's hooks.

@@ -184,9 +184,7 @@ func TestETag(t *testing.T) {
 			t.Errorf("%q is taken for %q, want %q", content, got, want)
 		}
 	}
-	for _, etag := range []string{"abc", "", ""} {
-		if err := d.SetETag(etag); err != nil || d.ETag() != etag {
-			t.Errorf("SetETag(%q): %v, and ETag() = %q", etag, err, d.ETag())
-		}
+	if err := d.SetETag("abc"); err != nil || d.ETag() != "abc" {
+		t.Errorf("SetETag: %v, and ETag() = %q", err, d.ETag())
 	}
 }
