@@ -57,11 +57,11 @@ func TestDownloadThatCannotBeRecorded(t *testing.T) {
 		c := config.Default()
 		c.RootDir, c.StateDir = filepath.Join(t.TempDir(), "root"), t.TempDir()
 		if broken {
-			if err := errors.Join(os.MkdirAll(c.RootDir, 0o755), os.WriteFile(filepath.Join(c.RootDir, "deployment-instructions"), nil, 0o644)); err != nil {
+			if err := os.MkdirAll(filepath.Join(c.RootDir, "deployment-instructions", "local_most_recent_install"), 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
-		l := &LocalDeployment{Location: path, Type: "tar", FileExists: "DISALLOW", GroupID: "local", GroupName: "local", Config: c,
+		l := &LocalDeployment{Location: path, Type: "tar", Events: []string{"AfterInstall"}, FileExists: "DISALLOW", GroupID: "local", GroupName: "local", Config: c,
 			Sources: &BundleSources{Config: c, Log: zap.NewNop()}, Log: zap.NewNop(), Out: io.Discard, Console: io.Discard}
 		err := l.Run(context.Background())
 		left := files(t, filepath.Join(c.RootDir, "local"))
