@@ -23,14 +23,12 @@ func (x *Executor) download(ctx context.Context, spec *command.Specification, d 
 	began := time.Now()
 	how, err := x.fetch(ctx, spec, d, log, e)
 	if err != nil {
-		return "", err
+		return "", disk.Explain(err, d.Dir, 0)
 	}
 	e.note("revision unpacked")
-	if err := x.store.MakeInstructions(); err != nil {
-		return "", err
-	}
-	if err := x.store.SetMostRecent(d); err != nil {
-		return "", err
+	if err := x.setMostRecent(d); err != nil {
+		err = disk.Explain(err, x.store.Root(), 0)
+		return "", errors.Join(err, discardBundle(d), os.RemoveAll(d.Archive())) // its presence would change whose hooks run
 	}
 	log.Info("revision unpacked", zap.String("archive", d.Archive()), zap.String("source", how), zap.Duration("took", time.Since(began)))
 	removed, err := x.store.Prune(d, x.config.MaxRevisions)
@@ -44,6 +42,13 @@ func (x *Executor) download(ctx context.Context, spec *command.Specification, d 
 		return "BundleSource=" + how, nil // a RESTART deployment is told where its revision came from (official agent 2.1)
 	}
 	return "", nil
+}
+
+func (x *Executor) setMostRecent(d store.Deployment) error {
+	if err := x.store.MakeInstructions(); err != nil {
+		return err
+	}
+	return x.store.SetMostRecent(d)
 }
 
 // fetch brings the unpacked revision to the deployment's archive: "downloaded" or "archive-reuse".

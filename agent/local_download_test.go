@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -36,6 +38,42 @@ func files(t *testing.T, dir string) (found []string) {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// A revision that cannot be made the most recent one leaves neither bundle nor archive, which would change whose hooks run.
+func TestDownloadThatCannotBeRecorded(t *testing.T) {
+	t.Parallel()
+	var bundle bytes.Buffer
+	w := tar.NewWriter(&bundle)
+	spec := "version: 0.0\nos: linux\n"
+	if err := errors.Join(w.WriteHeader(&tar.Header{Name: "appspec.yml", Mode: 0o644, Size: int64(len(spec))}), write(w, spec), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "bundle.tar")
+	if err := os.WriteFile(path, bundle.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, broken := range []bool{false, true} {
+		c := config.Default()
+		c.RootDir, c.StateDir = filepath.Join(t.TempDir(), "root"), t.TempDir()
+		if broken {
+			if err := os.MkdirAll(filepath.Join(c.RootDir, "deployment-instructions", "local_most_recent_install"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l := &LocalDeployment{Location: path, Type: "tar", Events: []string{"AfterInstall"}, FileExists: "DISALLOW", GroupID: "local", GroupName: "local", Config: c,
+			Sources: &BundleSources{Config: c, Log: zap.NewNop()}, Log: zap.NewNop(), Out: io.Discard, Console: io.Discard}
+		err := l.Run(context.Background())
+		left := files(t, filepath.Join(c.RootDir, "local"))
+		if broken && (err == nil || len(left) > 0) || !broken && (err != nil || len(left) == 0) {
+			t.Errorf("broken %v: Run = %v, it leaves %v", broken, err, left)
+		}
+	}
+}
+
+func write(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // A local deployment that is interrupted in the middle of its download leaves nothing: no later one has its id.

@@ -3,9 +3,7 @@
 package hooks
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,12 +13,13 @@ import (
 
 // checkUser checks that the script can be run as its user.
 func checkUser(script appspec.Script) error {
-	if script.Sudo {
-		if _, err := exec.LookPath("sudo"); err != nil {
-			return fmt.Errorf("the AppSpec asks for sudo, which is not on this host: %w", err)
-		}
+	var err error
+	switch {
+	case script.Sudo:
+		_, err = throughSudo(script.RunAs, script.Location)
+	case script.RunAs != "":
+		_, err = credentialOf(script.RunAs)
 	}
-	_, err := credentialOf(script.RunAs)
 	return err
 }
 

@@ -22,11 +22,16 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
+// Temporary is the name under which WriteFile writes what is going to be path. Who removes path for good removes it too.
+func Temporary(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+}
+
 func replace(path string, content []byte, mode fs.FileMode) (err error) {
 	if err := faultpoint.At("write " + filepath.Base(path)); err != nil {
 		return err
 	}
-	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	temp := Temporary(path)
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

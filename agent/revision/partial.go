@@ -3,11 +3,8 @@ package revision
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"codedeploy-agent/agent/durable"
 )
@@ -105,25 +102,10 @@ func discardPart(staged string) error {
 			return wrong(err)
 		}
 	}
-	for _, path := range append(halfWritten(staged), staged) {
+	for _, path := range []string{durable.Temporary(partialName(staged)), staged} {
 		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 			return wrong(err)
 		}
 	}
 	return nil
-}
-
-// halfWritten are descriptions that were being replaced when the agent went down, under the temporary names of package durable.
-func halfWritten(staged string) (paths []string) {
-	dir, prefix := filepath.Dir(staged), "."+filepath.Base(partialName(staged))+"."
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil // what follows meets the same trouble and tells of it
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix) && e.Type()&fs.ModeType == 0 {
-			paths = append(paths, filepath.Join(dir, e.Name()))
-		}
-	}
-	return paths
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 
+	"codedeploy-agent/agent/durable"
 	"codedeploy-agent/agent/rehearsal"
 )
 
@@ -259,7 +260,7 @@ func TestContinuedDownload(t *testing.T) {
 		{name: "no ranges", ranges: []string{""}, change: rewrite(func(p *partial) { p.Ranges = nil })},
 		{name: "a description was being written", ranges: []string{""}, change: func(t *testing.T, _ *bucket, bundle string) {
 			os.Remove(description(bundle))
-			overwrite(func(b string) string { return filepath.Join(filepath.Dir(b), "..bundle.tar.part.json.123") }, "{")(t, nil, bundle)
+			overwrite(func(b string) string { return durable.Temporary(description(b)) }, "{")(t, nil, bundle)
 		}},
 		{name: "more had come than was described", ranges: []string{"bytes=1000-3145727"}, change: rewrite(func(p *partial) { p.Ranges = [][2]int64{{0, 1000}} })},
 		{name: "holes", ranges: []string{"bytes=0-99", "bytes=1000-1999", "bytes=3000-3145727"},

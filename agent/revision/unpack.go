@@ -58,7 +58,7 @@ func Unpack(ctx context.Context, f Format, bundle, archive string, o UnpackOptio
 	}
 	in, err := os.Open(bundle)
 	if err != nil {
-		return fmt.Errorf("cannot open the bundle: %w", err)
+		return fmt.Errorf("cannot open the bundle: %w", disk.Explain(err, filepath.Dir(bundle), 0))
 	}
 	defer in.Close()
 	err = unpack(ctx, f, in, archive, o)

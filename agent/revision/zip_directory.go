@@ -20,7 +20,8 @@ type zipFile struct {
 
 	most    int64 // entries; 0: they are not counted (any more)
 	entries int64
-	at      int64 // of the last read
+	at      int64  // of the last read
+	header  []byte // of one entry, used again for the next
 }
 
 // zipMarks is how many entries the directory may seem to have beyond the limit: its end is read more than once.
@@ -78,7 +79,8 @@ func (z *zipFile) place(f *zip.File) (span, error) {
 		return span{}, damaged(err)
 	}
 	from := z.at
-	header := make([]byte, fixed+len(f.Name))
+	z.header = slices.Grow(z.header[:0], fixed+len(f.Name))[:fixed+len(f.Name)]
+	header := z.header
 	if _, err := z.ReadAt(header, from); err != nil {
 		return span{}, damaged(err)
 	}

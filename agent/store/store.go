@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"codedeploy-agent/agent/disk"
 )
 
 // Names of the official layout below the deployment root.
@@ -71,7 +73,7 @@ func (s *Store) mode(open, restricted fs.FileMode) fs.FileMode {
 // DirMode, whatever the umask. Where the store is restricted, directories from before it was are restricted, too.
 func (s *Store) makeDir(path string, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(s.root), 0o755); err != nil {
-		return fmt.Errorf("cannot create the deployment root: %w", err)
+		return fmt.Errorf("cannot create the deployment root: %w", disk.Explain(err, s.root, 0))
 	}
 	rel, err := filepath.Rel(s.root, path)
 	if err != nil {
@@ -89,7 +91,7 @@ func (s *Store) makeDir(path string, mode fs.FileMode) error {
 			want = mode
 		}
 		if err := s.provide(dir, want); err != nil {
-			return fmt.Errorf("cannot create a directory of the deployment root: %w", err)
+			return fmt.Errorf("cannot create a directory of the deployment root: %w", disk.Explain(err, s.root, 0))
 		}
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -69,12 +68,6 @@ func (h *host) wantNothingOf(deployment string) {
 	if err != nil && !os.IsNotExist(err) {
 		h.t.Error(err)
 	}
-}
-
-func noise(n int) string {
-	data := make([]byte, n)
-	rand.NewChaCha8([32]byte{}).Read(data)
-	return string(data)
 }
 
 // specOfZip is as spec, of a zip.

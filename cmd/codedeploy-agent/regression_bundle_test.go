@@ -178,7 +178,6 @@ func TestHostileBundles(t *testing.T) {
 		{"a hard link to outside", "tar", tarOf(t, spec, entry{tar.Header{Name: "h", Typeflag: tar.TypeLink, Linkname: h.config}, ""}), "to link to"},
 		{"climbing", "tar", tarOf(t, spec, plain("../../../../outside/x")), `".."`},
 		{"climbing later", "tar", tarOf(t, spec, plain("content/../../x")), `".."`},
-		{"a device", "tar", tarOf(t, spec, entry{tar.Header{Name: "dev", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 5}, ""}), "dev"},
 		{"climbing in a zip", "zip", zipOf(t, map[string]string{"appspec.yml": spec.content, "../../../../outside/x": "evil"}, nil), `".."`},
 		{"too much", "zip", zipOf(t, map[string]string{"appspec.yml": spec.content, "a": zeros, "b": zeros}, nil), "archive_max_extraction_size"},
 	}
@@ -187,9 +186,18 @@ func TestHostileBundles(t *testing.T) {
 		if r := h.command("DownloadBundle", d); r.Status != "Failed" || r.ErrorCode != 5 || !strings.Contains(r.Message, tt.want) {
 			t.Errorf("%s: %+v, want Failed with code 5, saying %q", tt.name, r, tt.want)
 		}
-		if _, err := os.Lstat(h.path("root/" + group + "/" + d.DeploymentID + "/deployment-archive")); !os.IsNotExist(err) {
-			t.Errorf("%s: an archive was left: %v", tt.name, err)
+		if left, err := os.ReadDir(h.path("root/" + group + "/" + d.DeploymentID + "/deployment-archive")); err != nil || len(left) != 0 {
+			t.Errorf("%s: left in the archive: %v %v, want it empty as from the official agents", tt.name, left, err)
 		}
+	}
+	// A device or named pipe is left out.
+	d := h.bundled("tar", tarOf(t, spec, entry{tar.Header{Name: "dev", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 5}, ""},
+		entry{tar.Header{Name: "pipe", Typeflag: tar.TypeFifo}, ""}))
+	if r := h.command("DownloadBundle", d); !r.Succeeded() {
+		t.Errorf("a device and a pipe: %+v, want them left out", r)
+	}
+	if left, err := os.ReadDir(h.path("root/" + group + "/" + d.DeploymentID + "/deployment-archive")); err != nil || len(left) != 1 {
+		t.Errorf("unpacked: %v %v, want the AppSpec alone", left, err)
 	}
 	if left, err := os.ReadDir(outside); err != nil || len(left) != 0 {
 		t.Errorf("written outside of the archive: %v %v", left, err)
@@ -252,7 +260,7 @@ func TestBombIsRefusedByDefault(t *testing.T) {
 		t.Errorf("%+v, want Failed with code 5, saying that it is a bomb", r)
 	}
 	entries, err := os.ReadDir(h.path("root/" + group + "/" + d.DeploymentID))
-	if err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != "bundle.tar" }) {
+	if err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != "bundle.tar" && e.Name() != "deployment-archive" }) {
 		t.Errorf("left: %v %v", entries, err)
 	}
 	h.deploy(h.stopping("one"), rehearsal.Succeeded)
