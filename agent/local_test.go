@@ -65,6 +65,27 @@ func TestOddEvents(t *testing.T) {
 	}
 }
 
+func TestCheckEvents(t *testing.T) {
+	t.Parallel()
+	a, err := appspec.Parse("appspec.yml", []byte("version: 0.0\nos: linux\nhooks:\n  Smoke:\n    - location: a.sh\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		possible []string
+		problem  string
+	}{
+		{nil, ""}, {[]string{}, ""}, // the service has not said
+		{append(hooks.Commands(), "Smoke"), ""},
+		{hooks.Commands(), "unknown lifecycle events: Smoke"},
+		{append(hooks.Commands(), "Smoke", "Other"), "do not exist in appspec.yml: Other"},
+	} {
+		if err := checkEvents(a, "appspec.yml", tt.possible); (err == nil) != (tt.problem == "") || err != nil && !strings.Contains(err.Error(), tt.problem) {
+			t.Errorf("checkEvents(%q) = %v, want %q", tt.possible, err, tt.problem)
+		}
+	}
+}
+
 func TestAsNamed(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
