@@ -141,6 +141,7 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Note:       e.Note,
 		ScriptsLog: deployment.ScriptsLog(),
 		LogMode:    x.store.LogMode(),
+		Raw:        !x.config.SanitizeHookOutput,
 		Live:       x.live,
 		Log:        x.log.With(logFields(event, spec)...).With(zap.String("revision", whose.ID)),
 	}

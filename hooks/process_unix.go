@@ -75,6 +75,17 @@ func startRunner(self, dir string, number int, lockPath string, env []string, li
 	return complaint, err
 }
 
+// exclusive waits until no other runner rotates the log. The lock is the file's, whatever its name is meanwhile, and ends with release or when
+// the file is closed.
+func exclusive(f *os.File) (release func(), err error) {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			return func() { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }, err
+		}
+	}
+}
+
 // lockAndRelease waits until the lock is free.
 func lockAndRelease(path string) error {
 	f, err := os.Open(path)

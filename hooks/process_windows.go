@@ -78,6 +78,9 @@ func runnerOf(path string) (windows.Handle, error) {
 	return h, nil
 }
 
+// exclusive does nothing: Windows does not let a file be renamed that another process has open.
+func exclusive(*os.File) (release func(), err error) { return func() {}, nil }
+
 // lockAndRelease waits until the record is there or the runner is gone.
 func lockAndRelease(path string) error {
 	h, err := runnerOf(path)

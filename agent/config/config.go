@@ -31,6 +31,7 @@ type Config struct {
 	LogFormat            string // "console" or "json"
 	LogAWSWire           bool
 	EnableDeploymentsLog bool
+	SanitizeHookOutput   bool
 
 	ProxyURI               string // empty: the proxy of the environment, if any
 	NoProxy                []string

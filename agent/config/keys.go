@@ -58,6 +58,8 @@ var groups = []group{
 		{name: "log_aws_wire", field: func(c *Config) any { return &c.LogAWSWire }, value: "false", about: "log each request for a bundle, without bodies and secrets"},
 		{name: "enable_deployments_log", field: func(c *Config) any { return &c.EnableDeploymentsLog }, value: "true",
 			about: "write the output of all hooks of all deployments to one log in root_dir"},
+		{name: "sanitize_hook_output", field: func(c *Config) any { return &c.SanitizeHookOutput }, value: "true",
+			about: "leave the control sequences of terminals (colours, cursor movements) out of what hooks print, show other control characters as \\r or \\x00, and let a carriage return end a line, so that no output can pass for another line of the log; false logs it as it comes"},
 	}},
 	{"Network", []key{
 		{name: "proxy_uri", field: func(c *Config) any { return &c.ProxyURI }, check: proxyAddress,
