@@ -20,6 +20,7 @@ import (
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/install"
 	"codedeploy-agent/agent/journal"
+	"codedeploy-agent/agent/secrets"
 	"codedeploy-agent/agent/store"
 	"codedeploy-agent/hooks"
 )
@@ -43,7 +44,9 @@ type Options struct {
 	Sources   Sources
 	// HookVariables are told to hooks about the host; nil means nothing.
 	HookVariables map[string]string
-	Log           *zap.Logger
+	// Secrets is told the tokens in specifications, and keeps all it knows out of results. nil knows none.
+	Secrets *secrets.Register
+	Log     *zap.Logger
 }
 
 // Agent executes the commands of one host. Use New, then Run once.
@@ -59,6 +62,7 @@ type Agent struct {
 	reporter  *reporter
 	groups    *Groups
 	pace      *pace
+	secrets   *secrets.Register
 	log       *zap.Logger
 
 	mu       sync.Mutex
@@ -79,6 +83,7 @@ func New(o Options) (*Agent, error) {
 		executor: &Executor{config: o.Config, store: s, sources: o.Sources, host: o.HookVariables, log: o.Log},
 		groups:   NewGroups(o.Config.StateDir),
 		pace:     newPace(o.Config.WaitBetweenRuns),
+		secrets:  o.Secrets,
 		log:      o.Log,
 		inFlight: map[string]bool{},
 		slots:    make(chan struct{}, o.Config.MaxConcurrentCommands),

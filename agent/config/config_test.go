@@ -78,7 +78,7 @@ no_proxy: {a: b}
 		`agent.yml:6: root_dir: it is a list or mapping and must be a text`,
 		`agent.yml:7: log_format: "xml" must be console or json`,
 		`agent.yml:8: deploy_control_endpoint: "file:///etc/passwd" cannot be used: it must be an address such as https://host`,
-		`agent.yml:9: proxy_uri: "proxy" cannot be used: it must be an address such as http://proxy:3128`,
+		`agent.yml:9: proxy_uri: its value, which may hold a password and is not shown, cannot be used: it must be an address such as http://proxy:3128`,
 		`agent.yml:10: program_name: "../x" cannot be used: it must be a name without directories`,
 		`agent.yml:11: archive_max_extraction_size: "1.5GB" must be a number of bytes such as 500MB or 4GiB`,
 		`agent.yml:12: no_proxy: it is a mapping and must be a list`,

@@ -17,6 +17,7 @@ type key struct {
 	min, max, cap int64
 	choices       []string
 	check         func(string) string // says why a text cannot be used, "" if it can
+	secret        bool                // the value may hold a password and is never shown
 	about         string
 }
 
@@ -62,7 +63,7 @@ var groups = []group{
 			about: "leave the control sequences of terminals (colours, cursor movements) out of what hooks print, show other control characters as \\r or \\x00, and let a carriage return end a line, so that no output can pass for another line of the log; false logs it as it comes"},
 	}},
 	{"Network", []key{
-		{name: "proxy_uri", field: func(c *Config) any { return &c.ProxyURI }, check: proxyAddress,
+		{name: "proxy_uri", field: func(c *Config) any { return &c.ProxyURI }, check: proxyAddress, secret: true,
 			about: "proxy for the service, S3 and GitHub, never for instance metadata. Without it HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment hold"},
 		{name: "no_proxy", field: func(c *Config) any { return &c.NoProxy }, about: "hosts, domains and networks that are reached without proxy_uri: a list, or a text with commas"},
 		{name: "ca_bundle_file", field: func(c *Config) any { return &c.CABundleFile },

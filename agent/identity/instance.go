@@ -40,7 +40,7 @@ func (r *Resolver) instance(ctx context.Context) (*Identity, error) {
 	} else if err := r.document(ctx, client, id); err != nil {
 		return nil, err
 	}
-	id.Credentials = aws.NewCredentialsCache(ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = client }),
+	id.Credentials = aws.NewCredentialsCache(announced{ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = client }), r.secrets},
 		func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = expiryWindow })
 	if _, err := id.Credentials.Retrieve(ctx); err != nil {
 		if metadataStatus(err) == http.StatusNotFound {

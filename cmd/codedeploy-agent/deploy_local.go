@@ -70,10 +70,12 @@ Also available under the official name codedeploy-local. Exit codes: 0 deployed,
 }
 
 func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) error {
+	known.Add(d.GitHubToken)
 	c, warnings, err := config.Load(file)
 	if err != nil {
 		return &exitError{exitInvalid, err}
 	}
+	learnConfiguration(c)
 	log, closeLog, err := newLocalLog(c)
 	if err != nil {
 		return err
@@ -82,6 +84,9 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 	for _, w := range warnings {
 		log.Warn("configuration: " + w.String())
 	}
+	if cmd.Flags().Changed("github-token") {
+		log.Warn("every user of this host can read a token on a command line; give it in the variable CODEDEPLOY_GITHUB_TOKEN instead")
+	}
 	prepareProcess(c, log)
 	transport, err := network.NewTransport(networkSettings(c))
 	if err != nil {
@@ -89,7 +94,7 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	resolver := identity.New(identity.Options{Config: c, Log: log})
+	resolver := identity.New(identity.Options{Config: c, Log: log, Secrets: &known})
 	resolve := sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) }) // only S3 needs it
 	d.Config, d.Log = c, log
 	d.Sources = &agent.BundleSources{

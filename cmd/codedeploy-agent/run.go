@@ -45,6 +45,7 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	learnConfiguration(c)
 	log, closeLog, err := newLog(c)
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	id, err := identity.New(identity.Options{Config: c, Log: log}).Wait(stop)
+	id, err := identity.New(identity.Options{Config: c, Log: log, Secrets: &known}).Wait(stop)
 	if err != nil {
 		if stop.Err() != nil {
 			return nil // told to stop while it was still waiting to learn who this host is
@@ -109,7 +110,7 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	}
 	a, err := agent.New(agent.Options{
 		Config: c, HostIdentifier: id.HostIdentifier, Service: client, Throttled: gate.Throttled, Verifier: verifier, Sources: sources,
-		HookVariables: identity.HookVariables(c.OnPremisesConfigFile), Log: log,
+		HookVariables: identity.HookVariables(c.OnPremisesConfigFile), Secrets: &known, Log: log,
 	})
 	if err != nil {
 		return err
