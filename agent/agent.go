@@ -18,6 +18,7 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/install"
 	"codedeploy-agent/agent/journal"
 	"codedeploy-agent/agent/secrets"
@@ -46,7 +47,9 @@ type Options struct {
 	HookVariables map[string]string
 	// Secrets is told the tokens in specifications, and keeps all it knows out of results. nil knows none.
 	Secrets *secrets.Register
-	Log     *zap.Logger
+	// Guard judges records of what is installed that others can write. nil refuses them.
+	Guard *custody.Guard
+	Log   *zap.Logger
 }
 
 // Agent executes the commands of one host. Use New, then Run once.
@@ -77,7 +80,7 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newStore(o.Config)
+	s := newStore(o.Config, o.Guard)
 	a := &Agent{
 		config: o.Config, host: o.HostIdentifier, service: o.Service, throttled: o.Throttled, verifier: o.Verifier, store: s, journal: j,
 		executor: &Executor{config: o.Config, store: s, sources: o.Sources, host: o.HookVariables, log: o.Log},

@@ -16,6 +16,7 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/appspec"
 	"codedeploy-agent/hooks"
@@ -35,6 +36,7 @@ type LocalDeployment struct {
 	GitHubToken  string
 	Config       *config.Config
 	Sources      Sources
+	Guard        *custody.Guard // as in Options
 	Log          *zap.Logger
 	Out, Console io.Writer // Out: what the official tool prints; Console: the hooks' output as it comes
 }
@@ -52,7 +54,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 		return err
 	}
 	x := &Executor{
-		config: l.Config, store: newStore(l.Config), sources: l.Sources, live: l.Console, custom: events, log: l.Log,
+		config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, live: l.Console, custom: events, log: l.Log,
 		host: identity.HookVariables(l.Config.OnPremisesConfigFile),
 	}
 	unlock, err := NewGroups(l.Config.StateDir).Lock(ctx, spec.GroupID)

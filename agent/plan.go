@@ -64,7 +64,7 @@ func (l *LocalDeployment) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Executor{config: l.Config, store: newStore(l.Config), sources: l.Sources, custom: events, log: l.Log}
+	x := &Executor{config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, custom: events, log: l.Log}
 	archive, cleanUp, err := x.unpackedFor(ctx, spec)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func TestDefaultsAreTheOfficialAgents(t *testing.T) {
 		StateDir: "/opt/codedeploy-agent/state", ProgramName: "codedeploy-agent", OngoingDeploymentTracking: "ongoing-deployment",
 		OnPremisesConfigFile: "/etc/codedeploy-agent/conf/codedeploy.onpremises.yml",
 		WaitBetweenRuns:      30 * time.Second, HTTPReadTimeout: 80 * time.Second, KillAgentMaxWaitTime: 2 * time.Hour, MaxRevisions: 5,
-		MaxConcurrentCommands: 16, LogFormat: "console", EnableDeploymentsLog: true, SanitizeHookOutput: true, EnableArchiveReuse: true, DisableCoreDumps: true,
+		MaxConcurrentCommands: 16, LogFormat: "console", EnableDeploymentsLog: true, SanitizeHookOutput: true, EnableArchiveReuse: true, DisableCoreDumps: true, RequireProtectedFiles: true,
 		ArchiveMaxEntries: 1_000_000, ArchiveMaxRatio: 1000, ArchiveMaxDepth: 512, // ours: the official agents have no such limits
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {

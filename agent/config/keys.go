@@ -97,6 +97,8 @@ var groups = []group{
 	{"Security", []key{
 		{name: "deployment_signer_ca_file", field: func(c *Config) any { return &c.DeploymentSignerCAFile },
 			about: "PEM file with the certificate authorities that may have signed a deployment specification. Without it any signer is accepted and logged, as by the official agents. Never put a public authority here"},
+		{name: "require_protected_files", field: func(c *Config) any { return &c.RequireProtectedFiles }, value: "true",
+			about: "refuse an on-premises or credentials file, certificate authorities, and the record of what is installed, if users other than root and the agent's own can write or replace them; false only warns. The configuration file itself is always refused then"},
 		{name: "restrict_agent_dir_permissions", field: func(c *Config) any { return &c.RestrictAgentDirPermissions }, value: "false", about: "other users can go through root_dir and the revisions in it, which hooks need (0711), but not list them nor read bundles, lists and pointers (0600); logs are for the agent's group, too (0640). Directories from before are changed when they are used next"},
 		{name: "restrict_log_dir_permissions", field: func(c *Config) any { return &c.RestrictLogDirPermissions }, value: "false", about: "log_dir is for the agent's user and group only"},
 		{name: "strip_loader_env_in_hooks", field: func(c *Config) any { return &c.StripLoaderEnvInHooks }, value: "false", about: "take LD_PRELOAD and its like out of the environment of hooks"},

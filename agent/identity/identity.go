@@ -5,6 +5,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/secrets"
 )
 
@@ -37,6 +39,8 @@ type Options struct {
 	Log    *zap.Logger
 	// Secrets is told the credentials, so that nothing of them is logged. nil: nobody is.
 	Secrets *secrets.Register
+	// Guard judges files that others can write or, with secrets in them, read. nil refuses the former.
+	Guard *custody.Guard
 }
 
 // Resolver finds out who this host is.
@@ -44,6 +48,7 @@ type Resolver struct {
 	config  *config.Config
 	log     *zap.Logger
 	secrets *secrets.Register
+	guard   *custody.Guard
 	pause   func(context.Context, time.Duration) error
 }
 
@@ -52,7 +57,7 @@ func New(o Options) *Resolver {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Resolver{config: o.Config, log: o.Log, secrets: o.Secrets, pause: sleep}
+	return &Resolver{config: o.Config, log: o.Log, secrets: o.Secrets, guard: o.Guard, pause: sleep}
 }
 
 // The pauses between attempts of Wait.
@@ -90,6 +95,9 @@ func (r *Resolver) Resolve(ctx context.Context) (*Identity, error) {
 	data, err := os.ReadFile(r.config.OnPremisesConfigFile)
 	switch {
 	case err == nil:
+		if err := r.guard.CheckSecret(r.config.OnPremisesConfigFile); err != nil {
+			return nil, fmt.Errorf("cannot use the on-premises file: %w", err)
+		}
 		f, err := parseOnPremises(r.config.OnPremisesConfigFile, data)
 		if err != nil {
 			return nil, err

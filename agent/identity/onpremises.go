@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"gopkg.in/yaml.v3"
 
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/secrets"
 	"codedeploy-agent/appspec/spelling"
 )
@@ -113,7 +114,7 @@ func (r *Resolver) onPremises(ctx context.Context, f *onPremises) (*Identity, er
 		_, err := id.Credentials.Retrieve(ctx)
 		return id, err
 	}
-	file := &sessionFile{path: f.credentialsFile, secrets: r.secrets, now: time.Now}
+	file := &sessionFile{path: f.credentialsFile, secrets: r.secrets, guard: r.guard, now: time.Now}
 	id.Credentials = file
 	_, err := file.Retrieve(ctx)
 	return id, err
@@ -123,6 +124,7 @@ func (r *Resolver) onPremises(ctx context.Context, f *onPremises) (*Identity, er
 type sessionFile struct {
 	path    string
 	secrets *secrets.Register
+	guard   *custody.Guard
 	now     func() time.Time
 	mu      sync.Mutex
 	stamp   fs.FileInfo
@@ -138,13 +140,10 @@ func (s *sessionFile) Retrieve(context.Context) (aws.Credentials, error) {
 	defer s.mu.Unlock()
 	fi, err := os.Stat(s.path)
 	if err == nil && (s.stamp == nil || !os.SameFile(fi, s.stamp) || fi.Size() != s.stamp.Size() || !fi.ModTime().Equal(s.stamp.ModTime())) {
-		var data []byte
-		if data, err = os.ReadFile(s.path); err == nil {
-			var c aws.Credentials
-			if c, err = parseCredentials(data); err == nil {
-				s.held, s.stamp = c, fi
-				announce(s.secrets, c)
-			}
+		var c aws.Credentials
+		if c, err = s.read(); err == nil {
+			s.held, s.stamp = c, fi
+			announce(s.secrets, c)
 		}
 	}
 	// A file that is being replaced may be away or half written for a moment; the credentials at hand are good until the service says no.
@@ -154,6 +153,17 @@ func (s *sessionFile) Retrieve(context.Context) (aws.Credentials, error) {
 	c := s.held
 	c.Source, c.CanExpire, c.Expires = "aws_credentials_file", true, s.now().Add(sessionLife)
 	return c, nil
+}
+
+func (s *sessionFile) read() (aws.Credentials, error) {
+	if err := s.guard.CheckSecret(s.path); err != nil {
+		return aws.Credentials{}, err
+	}
+	data, err := os.ReadFile(s.path)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	return parseCredentials(data)
 }
 
 // Invalidate makes the next Retrieve read the file.

@@ -14,6 +14,7 @@ import (
 
 	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/network"
 	"codedeploy-agent/hooks"
@@ -88,15 +89,16 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 		log.Warn("every user of this host can read a token on a command line; give it in the variable CODEDEPLOY_GITHUB_TOKEN instead")
 	}
 	prepareProcess(c, log)
-	transport, err := network.NewTransport(networkSettings(c))
+	guard := custody.NewGuard(c.RequireProtectedFiles, log)
+	transport, err := network.NewTransport(networkSettings(c, guard))
 	if err != nil {
 		return err
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	resolver := identity.New(identity.Options{Config: c, Log: log, Secrets: &known})
+	resolver := identity.New(identity.Options{Config: c, Log: log, Secrets: &known, Guard: guard})
 	resolve := sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) }) // only S3 needs it
-	d.Config, d.Log = c, log
+	d.Config, d.Guard, d.Log = c, guard, log
 	d.Sources = &agent.BundleSources{
 		Config: c, Transport: transport, UserAgent: userAgent(), Log: log,
 		Identity: func(context.Context) (*identity.Identity, error) { return resolve() },

@@ -15,6 +15,7 @@ import (
 
 	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/hooks"
 )
 
@@ -92,6 +93,7 @@ func showPlan(cmd *cobra.Command, d *agent.LocalDeployment, file string, asJSON 
 		return &exitError{exitInvalid, err}
 	}
 	d.Config, d.Log = c, quietLog(c)
+	d.Guard = custody.NewGuard(c.RequireProtectedFiles, d.Log)
 	d.Sources = &agent.BundleSources{Config: c, Log: d.Log}
 	plan, err := d.Plan(ctx)
 	var invalid *agent.InvalidError
