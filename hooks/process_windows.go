@@ -13,8 +13,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-func keepRunning()         {}
-func closeOnExec(int)      {}
+func keepRunning() {}
+
+// KeepDescriptors does nothing: on Windows a process hands down no more than it says.
+func KeepDescriptors()     {}
 func releaseTerminal()     {}
 func syncDir(string) error { return nil }
 

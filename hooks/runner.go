@@ -40,9 +40,9 @@ const lockFD = 3
 // script's output open any more, so that a server that the script left behind never writes into a closed pipe.
 // It returns the process's exit code.
 func RunnerMain(dir, script string) int {
-	lock := os.NewFile(lockFD, "lock")
-	closeOnExec(lockFD)
 	keepRunning()
+	lock := os.NewFile(lockFD, "lock")
+	KeepDescriptors()
 	number, err := strconv.Atoi(script)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cannot run a hook: its number is", script)

@@ -38,7 +38,11 @@ type Settings struct {
 // metadataHosts are never reached through a proxy.
 const metadataHosts = "169.254.169.254,fd00:ec2::254"
 
-const connectTimeout = 10 * time.Second
+const (
+	connectTimeout = 10 * time.Second
+	// maxHeader bounds the head of an answer; honest ones have a few kilobytes.
+	maxHeader = 256 << 10
+)
 
 // NewTransport returns the transport for the command service, S3 and GitHub. The variables AWS_CA_BUNDLE and AWS_SSL_CA_BUNDLE (files) and
 // AWS_SSL_CA_DIRECTORY (official agents) add to the trusted authorities.
@@ -71,6 +75,8 @@ func direct() *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   16,
 		ForceAttemptHTTP2:     true,
+
+		MaxResponseHeaderBytes: maxHeader,
 	}
 }
 
