@@ -20,6 +20,8 @@ var patterns = []pattern{
 	{[]string{"@"}, regexp.MustCompile(`://[^/\s"'<>\\]*@`), "://" + mask + "@"},
 	// Authorization: AWS4-HMAC-SHA256 Credential=…, Basic …, Bearer …, token …
 	{[]string{"authorization"}, regexp.MustCompile(`(?i)((?:proxy-)?authorization["']?\s*[:=]\s*\\?["']?)(?:(?:basic|bearer|token|digest|negotiate)\s+)?` + value), "${1}" + mask},
+	// What such a header says, without its name
+	{[]string{"basic ", "bearer "}, regexp.MustCompile(`\b(Basic|Bearer)\s+[A-Za-z0-9+/._~-]{12,}=*`), "${1} " + mask},
 	// The parts of a signature, in a header, a canonical request or the query of a presigned address (versions 4 and 2). With OAuth and the like
 	// they are the whole secret.
 	{[]string{"="}, regexp.MustCompile(`(?i)\b((?:x-amz-)?(?:signature|credential)|awsaccesskeyid|(?:access_|id_|refresh_|private_)?token|client_secret|sig)=` + value), "${1}=" + mask},

@@ -5,6 +5,7 @@
 package secrets
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -69,7 +70,7 @@ func (r *Register) AddURL(address string) {
 	}
 	if password, ok := u.User.Password(); ok {
 		_, raw, _ := strings.Cut(u.User.String(), ":")
-		r.Add(password, raw)
+		r.Add(password, raw, base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))) // as it is sent
 	}
 }
 

@@ -21,6 +21,7 @@ func TestRedactByLook(t *testing.T) {
 			"Authorization: [redacted] Credential=[redacted], SignedHeaders=host, Signature=[redacted]"},
 		{"authorization: Basic dXNlcjpwYXNz; next", "authorization: [redacted]; next"},
 		{`{"Proxy-Authorization":"Bearer abc.def","x":"y"}`, `{"Proxy-Authorization":"[redacted]","x":"y"}`},
+		{"who are you, Basic YWdlbnQ6cGFzc3dvcmQ=?", "who are you, Basic [redacted]?"},
 		{"Authorization: token ghp_0123456789abcdefghij", "Authorization: [redacted]"},
 		{"host:x\nx-amz-security-token:IQoJb3JpZ2\nx-amz-date:1", "host:x\nx-amz-security-token:[redacted]\nx-amz-date:1"},
 		{`{"GitHubAccessToken": "abcdef","DeploymentId":"d-1"}`, `{"GitHubAccessToken": "[redacted]","DeploymentId":"d-1"}`},
@@ -36,6 +37,7 @@ func TestRedactByLook(t *testing.T) {
 		{"mail to ops@example.com about arn:aws:iam::123456789012:user/ops@example.com", ""},
 		{"the on-premises file lacks aws_access_key_id, aws_secret_access_key", ""},
 		{"no token was given; the signature is not valid", ""},
+		{"a basic configuration and bearer tokens", ""},
 		{"ETag d41d8cd98f00b204e9800998ecf8427e, AMIASIAX, high_rate", ""},
 	}
 	for _, tt := range tests {
@@ -103,7 +105,7 @@ func TestRegisterTakesPasswordsOfAddresses(t *testing.T) {
 	r.AddURL("user:other-word@proxy:3128")
 	r.AddURL("http://proxy:3128")
 	r.AddURL("http://user:bad\x00@proxy")
-	if got, want := r.Redact("pass/word pass%2Fword other-word user proxy"), "[redacted] [redacted] [redacted] user proxy"; got != want {
+	if got, want := r.Redact("pass/word pass%2Fword other-word user proxy dXNlcjpwYXNzL3dvcmQ="), "[redacted] [redacted] [redacted] user proxy [redacted]"; got != want {
 		t.Errorf("Redact() = %q, want %q", got, want)
 	}
 }
