@@ -92,6 +92,9 @@ func TestModes(t *testing.T) {
 	if err := CheckInPlace(file); err == nil {
 		t.Error("CheckInPlace() does not look at the file's directory")
 	}
+	if err := CheckInPlace(dir); err == nil {
+		t.Error("CheckInPlace() does not look at a directory")
+	}
 	chmod(t, file, 0o666)
 	want(t, "file and directory", file, "go-w "+file, "go-w "+dir)
 }

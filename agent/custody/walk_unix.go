@@ -18,7 +18,8 @@ const maxLinks = 40
 // directories on the way to it, also where links lead. Other errors are about a file that cannot be looked at.
 func Check(path string) error { return check(path, true) }
 
-// CheckInPlace looks at the file and its directory only, for files below directories that the operator has chosen.
+// CheckInPlace looks at the file, which may be a directory, and the directory it is in only: for what is below a directory that the operator has
+// chosen.
 func CheckInPlace(path string) error { return check(path, false) }
 
 func check(path string, ancestors bool) error {
@@ -85,7 +86,7 @@ func (w *walk) to(path string, ancestors bool) error {
 				at = "/"
 			}
 		case info.IsDir():
-			if ancestors || len(names) == 1 {
+			if ancestors || len(names) <= 1 {
 				w.look(next, true)
 			}
 			at = next

@@ -21,7 +21,12 @@ type ran struct {
 // newCommand runs the agent's binary with args in the host's directory.
 func newCommand(h *host, args ...string) ran {
 	h.t.Helper()
-	cmd := exec.CommandContext(h.context(), binary, args...)
+	return runProgram(h, binary, args...)
+}
+
+func runProgram(h *host, program string, args ...string) ran {
+	h.t.Helper()
+	cmd := exec.CommandContext(h.context(), program, args...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = &out, &errOut, h.env, h.dir
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
