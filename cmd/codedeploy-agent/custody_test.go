@@ -9,27 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"codedeploy-agent/agent/rehearsal"
 )
-
-func (h *host) chmod(name string, mode fs.FileMode) {
-	h.t.Helper()
-	if err := os.Chmod(h.path(name), mode); err != nil {
-		h.t.Fatal(err)
-	}
-}
-
-// waitForLog waits until the log has the text.
-func (h *host) waitForLog(text string) {
-	h.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !strings.Contains(h.log(), text); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			h.t.Fatalf("the log does not say %q:\n%s", text, h.log())
-		}
-	}
-}
 
 // Whoever can write what the agent relies on commands the host. It is refused with the path, the mode and what to do, and goes on when that is done.
 func TestFilesThatOthersCanWriteAreRefused(t *testing.T) {
