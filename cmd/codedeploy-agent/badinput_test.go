@@ -100,6 +100,13 @@ func TestBadSpecifications(t *testing.T) {
 		{"not JSON", "certainly not", rehearsal.Signed, "JSON"},
 		{"missing fields", `{"DeploymentId":"d-X","Revision":{"RevisionType":"S3"}}`, rehearsal.Signed, "DeploymentGroupId"},
 		{"wrong types", `{"DeploymentId":7,"DeploymentGroupId":["x"]}`, rehearsal.Signed, "DeploymentId"},
+		{"a field that is there twice", strings.Replace(string(content), "{", `{"DeploymentId":"d-OTHER",`, 1), rehearsal.Signed, `"DeploymentId" twice`},
+		{"a field of the revision twice", strings.Replace(string(content), `"Bucket":`, `"Bucket":"other","Bucket":`, 1), rehearsal.Signed, `"Bucket" twice`},
+		{"nested deeply", strings.Replace(string(content), "{", `{"x":`+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+",", 1), rehearsal.Signed, "nested more than 32 levels"},
+		{"too large", strings.Replace(string(content), "{", `{"x":"`+strings.Repeat("x", 300<<10)+`",`, 1), rehearsal.Signed, "more than the"},
+		{"a group id that is a path", strings.Replace(string(content), group, "../../etc", 1), rehearsal.Signed, "DeploymentGroupId"},
+		{"a local directory", `{"DeploymentId":"d-X","DeploymentGroupId":"g","DeploymentGroupName":"n","ApplicationName":"a","Revision":{"RevisionType":"Local Directory","LocalRevision":{"Location":"/etc","BundleType":"directory"}}}`,
+			rehearsal.Signed, "Local Directory"},
 		{"an id that is a path", strings.Replace(string(content), good.DeploymentID, "../../../etc", 1), rehearsal.Signed, "DeploymentId"},
 	}
 	for _, tt := range tests {
