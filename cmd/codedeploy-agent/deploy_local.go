@@ -49,7 +49,7 @@ Also available under the official name codedeploy-local. Exit codes: 0 deployed,
 			case errors.As(err, &invalid):
 				return &exitError{exitInvalid, err}
 			case errors.As(err, &script): // no ERROR, as with the official tool: the agent has done what it was asked to
-				fmt.Fprintln(cmd.ErrOrStderr(), err)
+				fmt.Fprintln(cmd.ErrOrStderr(), safeLine(err.Error()))
 				return &exitError{code: exitFailed}
 			}
 			return failed(err)
@@ -103,6 +103,6 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 		Config: c, Transport: transport, UserAgent: userAgent(), Log: log,
 		Identity: func(context.Context) (*identity.Identity, error) { return resolve() },
 	}
-	d.Out, d.Console = cmd.OutOrStdout(), os.Stderr
+	d.Out, d.Console = safeWriter{cmd.OutOrStdout()}, os.Stderr
 	return d.Run(ctx)
 }

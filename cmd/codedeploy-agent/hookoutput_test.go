@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,7 +25,7 @@ printf '10%%\r50%%\r100%%\r\n'
 // odd names the characters of a text that only do something, tabs and line feeds excepted.
 func odd(text string) []string {
 	var found []string
-	for _, r := range text {
+	for _, r := range strings.ReplaceAll(text, "\r\n", "\n") { // a line end of Windows is one, too
 		if unicode.IsControl(r) && r != '\t' && r != '\n' || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
 			found = append(found, fmt.Sprintf("%q", r))
 		}
@@ -69,6 +70,16 @@ func TestHookOutputCannotPassForSomethingElse(t *testing.T) {
 		t.Errorf("deploy-local of a script with an odd name: %+v", bad)
 	}
 
+	plan := newCommand(h, "plan", "-c", h.config, "-g", "bad", h.path("bad"))
+	if plan.code != 1 || !strings.Contains(plan.stdout, "b.sh") {
+		t.Errorf("a plan of it: %+v", plan)
+	}
+	asJSON := newCommand(h, "plan", "--json", "-c", h.config, "-g", "bad", h.path("bad"))
+	var planned struct{ Hooks []struct{ Location string } }
+	if err := json.Unmarshal([]byte(asJSON.stdout), &planned); err != nil || len(planned.Hooks) != 1 || planned.Hooks[0].Location != "a\x1b[31m\nERROR: forged\u202eb.sh" {
+		t.Errorf("a plan as JSON: %v, %+v, %s", err, planned, asJSON.stdout)
+	}
+
 	logs, err := filepath.Glob(h.path("root/*/*/logs/scripts.log"))
 	if err != nil || len(logs) < 3 {
 		t.Fatalf("%d logs, %v", len(logs), err)
@@ -77,6 +88,7 @@ func TestHookOutputCannotPassForSomethingElse(t *testing.T) {
 		"the deployments log": h.read(h.path("root/deployment-logs/codedeploy-agent-deployments.log")), "the agent's log": h.log(),
 		"the local log": h.read(h.path("log/codedeploy-local.log")), "standard error": h.output.String(), "the diagnostics": strings.Join(failed.Log, "\n"),
 		"a message": missing.Message, "a script's name": missing.ScriptName, "deploy-local's output": local.stdout, "deploy-local's console": local.stderr, "another one": bad.stdout + bad.stderr,
+		"a plan": plan.stdout + plan.stderr, "a plan as JSON": asJSON.stdout,
 	}
 	for _, path := range logs {
 		texts[path] = h.read(path)
@@ -91,7 +103,9 @@ func TestHookOutputCannotPassForSomethingElse(t *testing.T) {
 		"the deployments log":    regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\] \[d-[A-Z0-9a-z-]+\](\[stdout\]|\[stderr\]|LifecycleEvent - |Script - )`),
 		"the agent's log":        regexp.MustCompile(`^\S+\t(DEBUG|INFO|WARN|ERROR)\t`),
 		"the local log":          regexp.MustCompile(`^\S+\t(DEBUG|INFO|WARN|ERROR)\t`),
-		"deploy-local's console": regexp.MustCompile(`^(\[stdout\]|\[stderr\]|LifecycleEvent - |Script - |ERROR: |\S+\tWARN\t)`),
+		"deploy-local's console": regexp.MustCompile(`^(\[stdout\]|\[stderr\]|LifecycleEvent - |Script - |AfterInstall failed: |\S+\tWARN\t)`),
+		"another one":            regexp.MustCompile(`^(Starting to |Your local deployment failed |See the |LifecycleEvent - |AfterInstall failed: )`),
+		"a plan":                 regexp.MustCompile(`^(Deployment group |\S+ +of the |\S+ +nothing to do|DownloadBundle|Install|    |  - |Warnings:|The deployment would fail:|ERROR: |\n)`),
 	}
 	for _, path := range logs {
 		beginnings[path] = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (\[stdout\]|\[stderr\]|LifecycleEvent - |Script - )`)

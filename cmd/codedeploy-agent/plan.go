@@ -103,7 +103,7 @@ func showPlan(cmd *cobra.Command, d *agent.LocalDeployment, file string, asJSON 
 	if err != nil {
 		return err
 	}
-	out := cmd.OutOrStdout()
+	out := safeWriter{cmd.OutOrStdout()} // it has names of the bundle
 	if asJSON {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 
 	"go.uber.org/zap/buffer"
@@ -32,6 +33,14 @@ func learnConfiguration(c *config.Config) { known.AddURL(c.ProxyURI) }
 
 // safeLine is one line of text as it may be shown: without control characters and secrets.
 func safeLine(s string) string { return known.Redact(plaintext.Line(s)) }
+
+// safeWriter writes texts as they may be shown. Each Write has to be of whole lines.
+type safeWriter struct{ to io.Writer }
+
+func (w safeWriter) Write(text []byte) (int, error) {
+	_, err := io.WriteString(w.to, known.Redact(plaintext.Text(string(text))))
+	return len(text), err
+}
 
 // safeEncoder writes entries of the log that have neither control characters nor secrets, whatever message and fields hold. An entry is one line.
 type safeEncoder struct{ zapcore.Encoder }
