@@ -18,8 +18,10 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/install"
 	"codedeploy-agent/agent/journal"
+	"codedeploy-agent/agent/secrets"
 	"codedeploy-agent/agent/store"
 	"codedeploy-agent/hooks"
 )
@@ -43,7 +45,11 @@ type Options struct {
 	Sources   Sources
 	// HookVariables are told to hooks about the host; nil means nothing.
 	HookVariables map[string]string
-	Log           *zap.Logger
+	// Secrets is told the tokens in specifications, and keeps all it knows out of results. nil knows none.
+	Secrets *secrets.Register
+	// Guard judges records of what is installed that others can write. nil refuses them.
+	Guard *custody.Guard
+	Log   *zap.Logger
 }
 
 // Agent executes the commands of one host. Use New, then Run once.
@@ -59,6 +65,7 @@ type Agent struct {
 	reporter  *reporter
 	groups    *Groups
 	pace      *pace
+	secrets   *secrets.Register
 	log       *zap.Logger
 
 	mu       sync.Mutex
@@ -73,12 +80,13 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newStore(o.Config)
+	s := newStore(o.Config, o.Guard)
 	a := &Agent{
 		config: o.Config, host: o.HostIdentifier, service: o.Service, throttled: o.Throttled, verifier: o.Verifier, store: s, journal: j,
 		executor: &Executor{config: o.Config, store: s, sources: o.Sources, host: o.HookVariables, log: o.Log},
 		groups:   NewGroups(o.Config.StateDir),
 		pace:     newPace(o.Config.WaitBetweenRuns),
+		secrets:  o.Secrets,
 		log:      o.Log,
 		inFlight: map[string]bool{},
 		slots:    make(chan struct{}, o.Config.MaxConcurrentCommands),

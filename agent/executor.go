@@ -15,6 +15,7 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/revision"
 	"codedeploy-agent/agent/store"
 	"codedeploy-agent/appspec"
@@ -43,9 +44,9 @@ type Executor struct {
 }
 
 // newStore is the deployment root that the configuration names.
-func newStore(c *config.Config) *store.Store {
+func newStore(c *config.Config, guard *custody.Guard) *store.Store {
 	return store.New(store.Options{
-		Root: c.RootDir, Program: c.ProgramName, Tracking: c.OngoingDeploymentTracking, Restricted: c.RestrictAgentDirPermissions,
+		Root: c.RootDir, Program: c.ProgramName, Tracking: c.OngoingDeploymentTracking, Restricted: c.RestrictAgentDirPermissions, Guard: guard,
 	})
 }
 
@@ -141,6 +142,7 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Note:       e.Note,
 		ScriptsLog: deployment.ScriptsLog(),
 		LogMode:    x.store.LogMode(),
+		Raw:        !x.config.SanitizeHookOutput,
 		Live:       x.live,
 		Log:        x.log.With(logFields(event, spec)...).With(zap.String("revision", whose.ID)),
 	}

@@ -13,6 +13,7 @@ import (
 	"codedeploy-agent/agent/journal"
 	"codedeploy-agent/hooks"
 	"codedeploy-agent/hooks/faultpoint"
+	"codedeploy-agent/hooks/plaintext"
 )
 
 // handle takes a command from its specification to its result. Whatever fails on the way is the command's result: the
@@ -69,7 +70,7 @@ func (a *Agent) specification(ctx context.Context, cmd *command.HostCommand) (*c
 	if err != nil {
 		return nil, nil, err
 	}
-	spec, err := command.ParseSpecification(content)
+	spec, err := a.parse(content)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,6 +81,15 @@ func (a *Agent) specification(ctx context.Context, cmd *command.HostCommand) (*c
 		log.Warn("the specification's deployment does not occur in the command's execution id", zap.String("execution", cmd.ExecutionID))
 	}
 	return spec, content, nil
+}
+
+// parse reads a specification and makes its token known, so that it is told to nobody.
+func (a *Agent) parse(content []byte) (*command.Specification, error) {
+	spec, err := command.ParseSpecification(content)
+	if err == nil && spec.Revision.Token != "" {
+		a.secrets.Renew("token of deployment group "+spec.GroupID, spec.Revision.Token)
+	}
+	return spec, err
 }
 
 // acknowledge tells the service that the command was received and whether it has anything to do. It returns whether the
@@ -172,7 +182,7 @@ const eventLimit = time.Hour
 // an Install that was cut off is undone first: then the command goes on as if nothing had happened. It does not if the service
 // has given the command up in the meantime, which may be long after the host went down.
 func (a *Agent) resume(ctx context.Context, entry *journal.Entry) {
-	spec, err := command.ParseSpecification(entry.Specification)
+	spec, err := a.parse(entry.Specification)
 	if err != nil {
 		a.untrack(entry.DeploymentID)
 		a.finish(entry, "", err)
@@ -216,7 +226,7 @@ func (a *Agent) resume(ctx context.Context, entry *journal.Entry) {
 
 // finish records the command's result and hands it to the reporter. err nil means success. It returns whether the result is on disk.
 func (a *Agent) finish(entry *journal.Entry, note string, err error) (recorded bool) {
-	entry.Result = result(note, err)
+	entry.Result = a.result(note, err)
 	log := a.log.With(zap.String("command", entry.CommandID), zap.String("event", entry.CommandName), zap.String("deployment", entry.DeploymentID),
 		zap.Duration("took", entry.Result.Ended.Sub(entry.Began)))
 	if err != nil {
@@ -232,16 +242,16 @@ func (a *Agent) finish(entry *journal.Entry, note string, err error) (recorded b
 	return saveErr == nil
 }
 
-// result is the result that the service is told.
-func result(note string, err error) *journal.Result {
+// result is the result that the service is told. What hooks print is theirs; in everything else there is no secret.
+func (a *Agent) result(note string, err error) *journal.Result {
 	r := &journal.Result{Status: command.StatusSucceeded, Message: "Succeeded: " + note, Ended: time.Now()}
 	if err == nil {
 		return r
 	}
-	r.Status, r.ErrorCode, r.Message = command.StatusFailed, hooks.CodeUnknown, err.Error()
+	r.Status, r.ErrorCode, r.Message = command.StatusFailed, hooks.CodeUnknown, a.secrets.Redact(plaintext.Text(err.Error()))
 	var failure *hooks.Failure
 	if errors.As(err, &failure) {
-		r.ErrorCode, r.ScriptName, r.Log = failure.Code, failure.Script, failure.Log
+		r.ErrorCode, r.ScriptName, r.Log = failure.Code, plaintext.Line(failure.Script), failure.Log
 	}
 	return r
 }

@@ -16,9 +16,11 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/appspec"
 	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/plaintext"
 )
 
 // LocalDeployment is a deployment of a bundle to this host without the service, as the official codedeploy-local does it.
@@ -34,6 +36,7 @@ type LocalDeployment struct {
 	GitHubToken  string
 	Config       *config.Config
 	Sources      Sources
+	Guard        *custody.Guard // as in Options
 	Log          *zap.Logger
 	Out, Console io.Writer // Out: what the official tool prints; Console: the hooks' output as it comes
 }
@@ -51,7 +54,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 		return err
 	}
 	x := &Executor{
-		config: l.Config, store: newStore(l.Config), sources: l.Sources, live: l.Console, custom: events, log: l.Log,
+		config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, live: l.Console, custom: events, log: l.Log,
 		host: identity.HookVariables(l.Config.OnPremisesConfigFile),
 	}
 	unlock, err := NewGroups(l.Config.StateDir).Lock(ctx, spec.GroupID)
@@ -76,7 +79,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 			var failure *hooks.Failure
 			if errors.As(err, &failure) {
 				whose, _, _ := x.scripts(event, spec)
-				fmt.Fprintf(l.Out, "Your local deployment failed while trying to execute your script at %s/%s\n", whose.Archive(), failure.Script)
+				fmt.Fprintf(l.Out, "Your local deployment failed while trying to execute your script at %s/%s\n", whose.Archive(), plaintext.Line(failure.Script))
 			}
 			fmt.Fprintf(l.Out, "See the deployment log at %s for more details\n", deployment.ScriptsLog())
 			return fmt.Errorf("%s failed: %w", event, err)
@@ -198,8 +201,11 @@ func localEvents(asked []string) ([]string, error) {
 	check(download, hooks.DownloadBundle, beforeDownload)
 	check(install, hooks.Install, beforeInstall)
 	for _, e := range events {
-		if e == "" {
+		switch {
+		case e == "":
 			problems = append(problems, errors.New("cannot run an event without a name"))
+		case e == "." || e == ".." || strings.ContainsAny(e, "/\\\x00"):
+			problems = append(problems, fmt.Errorf("cannot run the event %q: its name also names a directory of the agent and must be a single path component", e))
 		}
 		for _, known := range hooks.LocalOrder() {
 			if e != known && strings.EqualFold(e, known) {

@@ -10,6 +10,7 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/revision"
+	"codedeploy-agent/agent/secrets"
 )
 
 // localRevision says where a local deployment's bundle comes from.
@@ -21,7 +22,11 @@ func localRevision(location, kind, token string) (command.Revision, error) {
 		return none, fmt.Errorf("cannot use --type %q: it must be directory, tar, tgz or zip", kind)
 	}
 	scheme, rest, isURL := strings.Cut(location, "://")
+	host, _, _ := strings.Cut(rest, "/")
 	switch {
+	case isURL && strings.Contains(host, "@"):
+		return none, fmt.Errorf("cannot fetch a bundle from %s: an address must not have a user, password or token; give a GitHub token in CODEDEPLOY_GITHUB_TOKEN",
+			secrets.Redact(location))
 	case !isURL:
 		return pathRevision(location, kind)
 	case scheme == "s3":

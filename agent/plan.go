@@ -17,6 +17,7 @@ import (
 	"codedeploy-agent/agent/revision"
 	"codedeploy-agent/appspec"
 	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/plaintext"
 )
 
 // Plan is what a deployment would do on this host, in the order of its lifecycle events.
@@ -64,7 +65,7 @@ func (l *LocalDeployment) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Executor{config: l.Config, store: newStore(l.Config), sources: l.Sources, custom: events, log: l.Log}
+	x := &Executor{config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, custom: events, log: l.Log}
 	archive, cleanUp, err := x.unpackedFor(ctx, spec)
 	if err != nil {
 		return nil, err
@@ -258,7 +259,7 @@ func (p *Plan) WriteTo(w io.Writer) (int64, error) {
 		if len(x.lines) > 0 {
 			fmt.Fprintf(&b, "\n%s:\n", x.title)
 			for _, l := range x.lines {
-				fmt.Fprintf(&b, "  - %s\n", l)
+				fmt.Fprintf(&b, "  - %s\n", plaintext.Line(l))
 			}
 		}
 	}
@@ -268,7 +269,7 @@ func (p *Plan) WriteTo(w io.Writer) (int64, error) {
 
 // String is one line for people.
 func (h PlannedHook) String() string {
-	s := h.Location
+	s := plaintext.Line(h.Location)
 	if h.RunAs != "" {
 		s += " as user " + h.RunAs
 	}

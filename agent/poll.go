@@ -78,16 +78,23 @@ func (a *Agent) pollOnce(stop, polling, work context.Context) (started bool) {
 	return false
 }
 
-// acceptable says whether a polled command is for this host and names something to do (official agents: our identifier
-// contains the command's). Others are logged and left to the service.
+// acceptable says whether a polled command is for this host and names something to do: the command's identifier is ours or its last part, as in
+// arn:aws:ec2:region:account:instance/i-1 and i-1 (official agents: is contained in ours, which "a" is as well). Others are logged and left to the
+// service.
 func (a *Agent) acceptable(cmd *command.HostCommand) bool {
 	switch {
 	case cmd.ID == "" || cmd.Name == "":
 		a.log.Error("ignoring a command without an identifier or a name", zap.String("command", cmd.ID), zap.String("event", cmd.Name))
-	case cmd.HostIdentifier == "" || !strings.Contains(a.host, cmd.HostIdentifier):
+	case !sameHost(a.host, cmd.HostIdentifier):
 		a.log.Error("ignoring a command for another host", zap.String("command", cmd.ID), zap.String("for", cmd.HostIdentifier), zap.String("this_host", a.host))
 	default:
 		return true
 	}
 	return false
+}
+
+// sameHost says whether other names the host, in full or by its last parts.
+func sameHost(host, other string) bool {
+	front, ok := strings.CutSuffix(host, other)
+	return ok && other != "" && (front == "" || strings.HasSuffix(front, "/") || strings.HasSuffix(front, ":"))
 }

@@ -44,7 +44,7 @@ func (s *brokenService) Complete(_ context.Context, id, status string, _ command
 }
 
 func ended(id string) *journal.Entry {
-	return &journal.Entry{CommandID: id, CommandName: "AfterInstall", Began: time.Now(), Result: result("", nil)}
+	return &journal.Entry{CommandID: id, CommandName: "AfterInstall", Began: time.Now(), Result: (&Agent{}).result("", nil)}
 }
 
 func TestResultsAreKeptUntilTheServiceTakesThem(t *testing.T) {

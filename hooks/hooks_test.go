@@ -74,9 +74,18 @@ func TestTail(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
-	agent := []string{"PATH=/bin", "HOME=/root", "USER=root", "LANG=C.UTF-8", "LD_PRELOAD=/evil.so", "AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=s",
-		"AWS_SESSION_TOKEN=t", "CODEDEPLOY_GITHUB_TOKEN=g", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://x", "AWS_REGION=eu-west-1",
-		"NOTIFY_SOCKET=/run/x", "DEPLOYMENT_ID=stale", "broken"}
+	secret := []string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=s", "AWS_CREDENTIAL_FILE=/f", "AWS_SESSION_TOKEN=t", "AWS_SECURITY_TOKEN=t",
+		"AWS_ACCESS_KEY=AKIA", "AWS_SECRET_KEY=s", "AMAZON_ACCESS_KEY_ID=a", "AMAZON_SECRET_ACCESS_KEY=s", "AMAZON_SESSION_TOKEN=t", "CODEDEPLOY_GITHUB_TOKEN=g",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://x", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=t",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/f"}
+	managers := []string{"NOTIFY_SOCKET=/run/x", "WATCHDOG_USEC=1", "WATCHDOG_PID=1", "LISTEN_FDS=1", "LISTEN_PID=1", "LISTEN_FDNAMES=x"}
+	basics := []string{"PATH=/bin", "HOME=/root", "USER=root"}
+	// What an operator sets for hooks: where they look for credentials of their own, which proxy they use.
+	theirs := []string{"LANG=C.UTF-8", "AWS_REGION=eu-west-1", "AWS_PROFILE=deploy", "AWS_CONFIG_FILE=/c", "AWS_SHARED_CREDENTIALS_FILE=/s",
+		"AWS_WEB_IDENTITY_TOKEN_FILE=/w", "AWS_ROLE_ARN=arn:x", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://[::1]:1338", "AWS_CONTAINER_=x", "HTTPS_PROXY=http://u:p@proxy:1",
+		"aws_secret_access_key=another variable"}
+	loaders := []string{"LD_PRELOAD=/evil.so", "LD_LIBRARY_PATH=/evil", "LD_AUDIT=x", "LD_DEBUG=all", "GCONV_PATH=/evil", "BASH_ENV=/evil", "ENV=/evil"}
+	agent := slices.Concat(secret, basics, managers, theirs, loaders, []string{"DEPLOYMENT_ID=stale", "broken"})
 	d := Deployment{ID: "d-1", GroupID: "g", GroupName: "n", ApplicationName: "a\x00b", Bundle: map[string]string{"BUNDLE_KEY": "k"},
 		Host: map[string]string{"AWS_HOST_IDENTIFIER": "arn:h"}}
 	added := []string{"APPLICATION_NAME=ab", "BUNDLE_KEY=k", "DEPLOYMENT_GROUP_ID=g", "DEPLOYMENT_GROUP_NAME=n", "DEPLOYMENT_ID=d-1", "LIFECYCLE_EVENT=AfterInstall"}
@@ -84,12 +93,13 @@ func TestEnvironment(t *testing.T) {
 		rules EnvironmentRules
 		want  []string
 	}{
-		{EnvironmentRules{}, []string{"PATH=/bin", "HOME=/root", "USER=root", "LANG=C.UTF-8", "LD_PRELOAD=/evil.so", "AWS_REGION=eu-west-1"}},
-		{EnvironmentRules{StripLoader: true}, []string{"PATH=/bin", "HOME=/root", "USER=root", "LANG=C.UTF-8", "AWS_REGION=eu-west-1"}},
-		{EnvironmentRules{AllowlistOnly: true}, []string{"PATH=/bin", "HOME=/root", "USER=root"}},
+		{EnvironmentRules{}, slices.Concat(basics, theirs, loaders)},
+		{EnvironmentRules{StripLoader: true}, slices.Concat(basics, theirs)},
+		{EnvironmentRules{AllowlistOnly: true}, basics},
+		{EnvironmentRules{AllowlistOnly: true, StripLoader: true}, basics},
 	}
 	for _, tt := range tests {
-		want := append(tt.want, added...)
+		want := slices.Concat(tt.want, added)
 		if !tt.rules.AllowlistOnly {
 			want = slices.Insert(want, len(tt.want)+1, "AWS_HOST_IDENTIFIER=arn:h")
 		}

@@ -6,7 +6,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
+
+// unread is how many bytes of a pipe nobody has read yet.
+func unread(f *os.File) int {
+	n := 0
+	if conn, err := f.SyscallConn(); err == nil { // f.Fd would make the reads that are under way blocking
+		_ = conn.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	}
+	return n
+}
 
 // leftOpen says which processes still hold the script's output.
 func leftOpen(s *script) string {

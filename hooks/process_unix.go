@@ -16,18 +16,21 @@ import (
 	"syscall"
 )
 
+// firstDescriptor is the first one that is neither standard input nor output.
+const firstDescriptor = 3
+
 // keepRunning makes the runner outlive what is meant for the agent: it handles the signals that would end it. They are
-// caught rather than ignored because an ignored signal would stay ignored in the script.
+// caught rather than ignored because an ignored signal would stay ignored in the script. So would those of job control that whoever started
+// the agent has ignored; the others Go catches by itself.
 func keepRunning() {
+	unblockSignals()
 	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
+	signal.Notify(c, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGCONT)
 	go func() {
 		for range c {
 		}
 	}()
 }
-
-func closeOnExec(fd int) { syscall.CloseOnExec(fd) }
 
 // releaseTerminal gives up the terminal (or pipe) that a local deployment shows the output on.
 func releaseTerminal() {
@@ -73,6 +76,17 @@ func startRunner(self, dir string, number int, lockPath string, env []string, li
 		return err
 	})
 	return complaint, err
+}
+
+// exclusive waits until no other runner rotates the log. The lock is the file's, whatever its name is meanwhile, and ends with release or when
+// the file is closed.
+func exclusive(f *os.File) (release func(), err error) {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			return func() { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }, err
+		}
+	}
 }
 
 // lockAndRelease waits until the lock is free.

@@ -13,8 +13,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-func keepRunning()         {}
-func closeOnExec(int)      {}
+func keepRunning() {}
+
+// KeepDescriptors does nothing: on Windows a process hands down no more than it says.
+func KeepDescriptors()     {}
 func releaseTerminal()     {}
 func syncDir(string) error { return nil }
 
@@ -77,6 +79,9 @@ func runnerOf(path string) (windows.Handle, error) {
 	}
 	return h, nil
 }
+
+// exclusive does nothing: Windows does not let a file be renamed that another process has open.
+func exclusive(*os.File) (release func(), err error) { return func() {}, nil }
 
 // lockAndRelease waits until the record is there or the runner is gone.
 func lockAndRelease(path string) error {

@@ -33,6 +33,8 @@ type Job struct {
 	DeploymentsLog string `json:"deployments_log,omitempty"`
 	// LogMode is the mode of logs that the runner creates.
 	LogMode fs.FileMode `json:"log_mode"`
+	// Raw logs the output as it comes; see Run.Raw.
+	Raw bool `json:"raw,omitempty"`
 	// Live copies each line of output to the runner's standard output, for a local deployment.
 	Live bool `json:"live,omitempty"`
 }

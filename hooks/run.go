@@ -29,6 +29,9 @@ type Run struct {
 	// ScriptsLog and DeploymentsLog are appended to; an empty DeploymentsLog means none. Their directories exist.
 	ScriptsLog, DeploymentsLog string
 	LogMode                    fs.FileMode
+	// Raw logs what the scripts print as it comes. Else control sequences of terminals are left out and other control characters are made
+	// visible (sanitize_hook_output, which is the opposite).
+	Raw bool
 	// Live gets a copy of the output; nil means none.
 	Live io.Writer
 	// Note is told which script begins and ends; nil means that nobody wants to know.
@@ -110,7 +113,7 @@ func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*R
 	job := Job{
 		Event: r.Event, Deployment: r.Deployment.ID, Archive: r.Archive, Location: script.Location, RunAs: script.RunAs,
 		Sudo: script.Sudo, Timeout: script.Timeout, First: number == 0, ScriptsLog: r.ScriptsLog,
-		DeploymentsLog: r.DeploymentsLog, LogMode: r.LogMode, Live: r.Live != nil,
+		DeploymentsLog: r.DeploymentsLog, LogMode: r.LogMode, Raw: r.Raw, Live: r.Live != nil,
 		NoPowerShellProfile: r.NoPowerShellProfile,
 	}
 	env := Environment(os.Environ(), r.Event, r.Deployment, r.Rules)

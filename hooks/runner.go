@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"codedeploy-agent/hooks/faultpoint"
+	"codedeploy-agent/hooks/plaintext"
 )
 
 // RunnerCommand is the hidden sub-command under which the agent's binary is the runner of one script. Its arguments are
@@ -23,7 +24,7 @@ const (
 	// killGrace is how long a script that ran out of time has between SIGTERM and SIGKILL (official agent 2.x).
 	killGrace = 5 * time.Second
 	// outputGrace is how long a script's children may go on writing after it ended before its result counts without them.
-	// What the script itself wrote is in the pipe by then.
+	// What the script itself wrote is in the pipe by then; see caughtUp.
 	outputGrace = 300 * time.Millisecond
 )
 
@@ -39,9 +40,9 @@ const lockFD = 3
 // script's output open any more, so that a server that the script left behind never writes into a closed pipe.
 // It returns the process's exit code.
 func RunnerMain(dir, script string) int {
-	lock := os.NewFile(lockFD, "lock")
-	closeOnExec(lockFD)
 	keepRunning()
+	lock := os.NewFile(lockFD, "lock")
+	KeepDescriptors()
 	number, err := strconv.Atoi(script)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cannot run a hook: its number is", script)
@@ -61,7 +62,7 @@ func RunnerMain(dir, script string) int {
 		fmt.Fprintln(os.Stderr, "cannot record that the hook is begun:", err)
 		return 1
 	}
-	out := &output{deployment: job.Deployment, tail: new(Tail), now: time.Now}
+	out := &output{deployment: job.Deployment, raw: job.Raw, tail: new(Tail), now: time.Now}
 	group := newCgroup()
 	record, drain := run(job, out, group)
 	tail, logErr := out.seal()
@@ -110,13 +111,13 @@ func run(job Job, out *output, group *cgroup) (*Record, <-chan struct{}) {
 		out.live = os.Stdout
 	}
 	if job.First {
-		out.line("LifecycleEvent - " + oneLine(job.Event))
+		out.line("LifecycleEvent - " + plaintext.Line(job.Event))
 	}
 	path, info, failure := locate(job.Archive, job.Location)
 	if failure != nil {
 		return fail(failure.Code, "%s", failure.Message)
 	}
-	out.line("Script - " + oneLine(job.Location))
+	out.line("Script - " + plaintext.Line(job.Location))
 	if info.IsDir() {
 		return fail(CodeScriptFailed, "script %s failed: %s is a directory", job.Location, path)
 	}
@@ -175,6 +176,7 @@ func watch(job Job, s *script, out *output, record *Record) (*Record, <-chan str
 		kill(s.proc)
 		s.group.kill()
 	}
+	caughtUp(drained, &out.intake, s.stdout, s.stderr)
 	select {
 	case <-drained:
 	case <-time.After(outputGrace):
@@ -213,16 +215,6 @@ func watch(job Job, s *script, out *output, record *Record) (*Record, <-chan str
 // seconds prints a timeout as the AppSpec has it.
 func seconds(d time.Duration) string {
 	return fmt.Sprintf("%g seconds", d.Seconds())
-}
-
-// oneLine keeps a name from starting a line of its own in a log.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // startJob starts the runner of a script. While the runner lives and has not written the record, the lock is held. complaint is for a runner

@@ -27,7 +27,11 @@ func (o *output) copyStreams(stdout, stderr *os.File) {
 	}
 	// wait waits until there is something to read, and says of what.
 	wait := func(timeout int) (ready [2]bool) {
+		if timeout < 0 {
+			o.intake.busy.Store(0)
+		}
 		_, err := unix.Poll(fds[:], timeout)
+		o.intake.busy.Store(1)
 		if err != nil && err != unix.EINTR {
 			o.mu.Lock()
 			o.note(err)
@@ -45,6 +49,7 @@ func (o *output) copyStreams(stdout, stderr *os.File) {
 		for err == unix.EINTR {
 			n, err = unix.Read(int(fds[i].Fd), buf)
 		}
+		o.intake.bytes.Add(int64(max(n, 0)))
 		return max(n, 0) // an error is an end
 	}
 	first, last := make([]byte, pipeSize), make([]byte, pipeSize)

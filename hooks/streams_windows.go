@@ -18,7 +18,10 @@ func (o *output) copyStreams(stdout, stderr *os.File) {
 			buf := make([]byte, 32<<10)
 			for {
 				n, err := x.from.Read(buf)
+				o.intake.busy.Add(1)
+				o.intake.bytes.Add(int64(n))
 				s.add(buf[:n])
+				o.intake.busy.Add(-1)
 				if err != nil {
 					return
 				}

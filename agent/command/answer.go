@@ -89,6 +89,9 @@ func decode(resp *http.Response, body []byte, secrets aws.Credentials, result an
 	if body[0] != '{' {
 		return unreadable(resp, body, secrets)
 	}
+	if problems := structure(body); problems != nil {
+		return &Error{Message: "the answer cannot be used: " + strings.Join(problems, "; ")}
+	}
 	err := json.Unmarshal(body, result)
 	var wrong *json.UnmarshalTypeError
 	switch {

@@ -19,7 +19,7 @@ func (e *SpecificationError) Error() string {
 }
 
 // document reads the fields of a JSON object and collects what is wrong with them. Names are matched exactly, as the
-// official agents do; of a name that occurs twice the last one counts. null is the same as absent.
+// official agents do. null is the same as absent.
 type document struct {
 	path     string // of the object, ending in a dot; empty for the outermost
 	fields   map[string]json.RawMessage
@@ -29,6 +29,9 @@ type document struct {
 // parseDocument reads a JSON object and nothing but it.
 func parseDocument(content []byte) (document, error) {
 	d := document{problems: new([]string)}
+	if problems := structure(content); problems != nil {
+		return d, &SpecificationError{problems}
+	}
 	err := json.Unmarshal(content, &d.fields)
 	var syntax *json.SyntaxError
 	switch {

@@ -9,13 +9,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+
+	"codedeploy-agent/agent/secrets"
 )
 
 // Error is a call that did not succeed. Its text is one line for an operator and carries no credentials.
@@ -194,16 +195,10 @@ func withoutURL(err error) error {
 	return err
 }
 
-var (
-	userinfo = regexp.MustCompile(`://[^/\s@"']*@`)
-	token    = regexp.MustCompile(`(?i)(x-amz-security-token["']?\s*[:=]\s*["']?)[^\s"'&\\]+`)
-)
-
 // oneLine makes one line of at most about limit bytes of foreign text: control characters become spaces, and what looks
 // like a password or a token is left out.
 func oneLine(s string, limit int) string {
-	s = userinfo.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "://[redacted]@")
-	s = token.ReplaceAllString(s, "${1}[redacted]")
+	s = secrets.Redact(strings.ToValidUTF8(s, "\uFFFD"))
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 	return clip(s, limit)
 }

@@ -290,6 +290,8 @@ func TestForeignAnswers(t *testing.T) {
 		{answer(200, `{"HostCommand":{"Nonce":"x"}}`), []string{"the answer's field HostCommand.Nonce is a string"}},
 		{answer(200, `{"HostCommand":{"Nonce":1e99}}`), []string{"the answer's field HostCommand.Nonce is a number"}},
 		{answer(200, `{"HostCommand":{"CommandName":[]}}`), []string{"the answer's field HostCommand.CommandName is a array"}},
+		{answer(200, `{"HostCommand":{"CommandName":"a","CommandName":"b"}}`), []string{`HTTP 200: the answer cannot be used: it has the field "CommandName" twice`}},
+		{answer(200, strings.Repeat(`{"HostCommand":`, 1000)+"1"+strings.Repeat("}", 1000)), []string{"HTTP 200: the answer cannot be used: it is nested more than 32 levels deep"}},
 		{big, []string{"HTTP 200: the answer is larger than 4 MiB"}},
 		{answer(404, `<h1>no</h1>`), []string{"HTTP 404: the answer is not from the command service"}},
 		{answer(404, ``), []string{"HTTP 404: the answer is not from the command service", "no body"}},

@@ -177,7 +177,8 @@ func TestParseSpecificationNotAnObject(t *testing.T) {
 		"[]":                              "it is not a JSON object",
 		"7":                               "it is not a JSON object",
 		"null":                            "it is null",
-		strings.Repeat("[", 100_000):      "it is not JSON",
+		strings.Repeat("[", 100_000):      "it is nested more than 32 levels deep",
+		strings.Repeat(`{"a":`, 100_000):  "it is nested more than 32 levels deep",
 		strings.Repeat(" ", maxSpecification) + "{}": "more than the 1048576 allowed",
 	} {
 		got, err := ParseSpecification([]byte(in))
@@ -216,12 +217,42 @@ func TestLocalRevisions(t *testing.T) {
 
 func TestFieldNames(t *testing.T) {
 	t.Parallel()
-	// Names are exact, and the last of two counts.
-	s, err := ParseSpecification([]byte(`{"DeploymentId":"d-1","deploymentid":"d-2","DeploymentGroupId":"x","DeploymentGroupId":"g",
+	// Names are exact.
+	s, err := ParseSpecification([]byte(`{"DeploymentId":"d-1","deploymentid":"d-2","DeploymentGroupId":"g",
 		"DeploymentGroupName":"n","ApplicationName":"a","Revision":{"RevisionType":"S3","S3Revision":{"Bucket":"b","Key":"k","BundleType":"tar"}}}`))
 	if err != nil || s.DeploymentID != "d-1" || s.GroupID != "g" {
 		t.Errorf("ParseSpecification() = %+v, %v, want d-1 and g", s, err)
 	}
+}
+
+// What no service sends, wherever it stands: readers would differ in what they take from it.
+func TestStructure(t *testing.T) {
+	t.Parallel()
+	deep := func(n int) string { return strings.Repeat(`{"a":[`, n/2) + strings.Repeat("]}", n/2) }
+	for _, tt := range []struct {
+		in   string
+		want []string
+	}{
+		{`{}`, nil}, {`[]`, nil}, {`7`, nil}, {`"a"`, nil}, {`null`, nil}, {``, nil}, {`no JSON`, nil}, {`{"a":1,"a"`, []string{`it has the field "a" twice`}},
+		{`{"a":{"a":["a","a",{"a":"a"}]},"b":"a","A":1}`, nil},
+		{`[{"a":1},{"a":2}]`, nil},
+		{`{"a":1,"b":"a","a":2}`, []string{`it has the field "a" twice`}},
+		{`{"a":1,"\u0061":2}`, []string{`it has the field "a" twice`}},
+		{`{"x":[{"a":[],"a":{}}],"x":1}`, []string{`it has the field "a" twice`, `it has the field "x" twice`}},
+		{`{"a\u001b":1,"a\u001b":1,"a\u001b":1}`, []string{`it has the field "a" twice`}},
+		{deep(32), nil},
+		{deep(34), []string{"it is nested more than 32 levels deep"}},
+		{strings.Repeat("[", 1<<20), []string{"it is nested more than 32 levels deep"}},
+	} {
+		if diff := cmp.Diff(tt.want, structure([]byte(tt.in))); diff != "" {
+			t.Errorf("structure(%.60s): %s", tt.in, diff)
+		}
+	}
+	_, err := ParseSpecification([]byte(`{"DeploymentId":"d-1","DeploymentId":"d-2"}`))
+	if err == nil {
+		t.Fatal("a specification with two deployment ids is accepted")
+	}
+	mustHave(t, "error", err.Error(), `cannot use the deployment specification: it has the field "DeploymentId" twice`)
 }
 
 func TestTokenIsNotPrinted(t *testing.T) {

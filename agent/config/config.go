@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"codedeploy-agent/agent/custody"
 )
 
 // Config is the agent's configuration. Default returns its defaults; the table in keys.go says what each setting means.
@@ -31,6 +33,7 @@ type Config struct {
 	LogFormat            string // "console" or "json"
 	LogAWSWire           bool
 	EnableDeploymentsLog bool
+	SanitizeHookOutput   bool
 
 	ProxyURI               string // empty: the proxy of the environment, if any
 	NoProxy                []string
@@ -44,6 +47,8 @@ type Config struct {
 
 	EnableArchiveReuse bool
 	DisableCoreDumps   bool
+	// RequireProtectedFiles refuses files that the agent relies on if others can write them.
+	RequireProtectedFiles bool
 	// ArchiveMaxExtractionSize is in bytes; 0 means no limit of the operator's own.
 	ArchiveMaxExtractionSize int64
 	// ArchiveMaxEntries, ArchiveMaxRatio and ArchiveMaxDepth bound what a bundle may unpack to; 0 means no limit.
@@ -113,7 +118,7 @@ func Default() *Config {
 
 // Load reads the file. An empty path means DefaultPath, which may be missing: then the defaults hold. A file that is named must be
 // there. What is wrong with the file's content is told by an *Error, everything at once; the problems returned beside a
-// configuration are warnings.
+// configuration are warnings. A file that others than root and the agent's own user can write is refused.
 func Load(path string) (*Config, []Problem, error) {
 	named := path != ""
 	if !named {
@@ -125,6 +130,11 @@ func Load(path string) (*Config, []Problem, error) {
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the configuration: %w", err)
+	}
+	// Who can write it decides where the agent takes its commands from. No setting lets this pass: it would be in the same file.
+	var wrong *custody.Error
+	if errors.As(custody.Check(path), &wrong) {
+		return nil, nil, fmt.Errorf("cannot use the configuration: %w", wrong)
 	}
 	return Parse(path, data)
 }

@@ -25,7 +25,7 @@ func TestDefaultsAreTheOfficialAgents(t *testing.T) {
 		StateDir: "/opt/codedeploy-agent/state", ProgramName: "codedeploy-agent", OngoingDeploymentTracking: "ongoing-deployment",
 		OnPremisesConfigFile: "/etc/codedeploy-agent/conf/codedeploy.onpremises.yml",
 		WaitBetweenRuns:      30 * time.Second, HTTPReadTimeout: 80 * time.Second, KillAgentMaxWaitTime: 2 * time.Hour, MaxRevisions: 5,
-		MaxConcurrentCommands: 16, LogFormat: "console", EnableDeploymentsLog: true, EnableArchiveReuse: true, DisableCoreDumps: true,
+		MaxConcurrentCommands: 16, LogFormat: "console", EnableDeploymentsLog: true, SanitizeHookOutput: true, EnableArchiveReuse: true, DisableCoreDumps: true, RequireProtectedFiles: true,
 		ArchiveMaxEntries: 1_000_000, ArchiveMaxRatio: 1000, ArchiveMaxDepth: 512, // ours: the official agents have no such limits
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
@@ -78,7 +78,7 @@ no_proxy: {a: b}
 		`agent.yml:6: root_dir: it is a list or mapping and must be a text`,
 		`agent.yml:7: log_format: "xml" must be console or json`,
 		`agent.yml:8: deploy_control_endpoint: "file:///etc/passwd" cannot be used: it must be an address such as https://host`,
-		`agent.yml:9: proxy_uri: "proxy" cannot be used: it must be an address such as http://proxy:3128`,
+		`agent.yml:9: proxy_uri: its value, which may hold a password and is not shown, cannot be used: it must be an address such as http://proxy:3128`,
 		`agent.yml:10: program_name: "../x" cannot be used: it must be a name without directories`,
 		`agent.yml:11: archive_max_extraction_size: "1.5GB" must be a number of bytes such as 500MB or 4GiB`,
 		`agent.yml:12: no_proxy: it is a mapping and must be a list`,

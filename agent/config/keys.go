@@ -17,6 +17,7 @@ type key struct {
 	min, max, cap int64
 	choices       []string
 	check         func(string) string // says why a text cannot be used, "" if it can
+	secret        bool                // the value may hold a password and is never shown
 	about         string
 }
 
@@ -58,9 +59,11 @@ var groups = []group{
 		{name: "log_aws_wire", field: func(c *Config) any { return &c.LogAWSWire }, value: "false", about: "log each request for a bundle, without bodies and secrets"},
 		{name: "enable_deployments_log", field: func(c *Config) any { return &c.EnableDeploymentsLog }, value: "true",
 			about: "write the output of all hooks of all deployments to one log in root_dir"},
+		{name: "sanitize_hook_output", field: func(c *Config) any { return &c.SanitizeHookOutput }, value: "true",
+			about: "leave the control sequences of terminals (colours, cursor movements) out of what hooks print, show other control characters as \\r or \\x00, and let a carriage return end a line, so that no output can pass for another line of the log; false logs it as it comes"},
 	}},
 	{"Network", []key{
-		{name: "proxy_uri", field: func(c *Config) any { return &c.ProxyURI }, check: proxyAddress,
+		{name: "proxy_uri", field: func(c *Config) any { return &c.ProxyURI }, check: proxyAddress, secret: true,
 			about: "proxy for the service, S3 and GitHub, never for instance metadata. Without it HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment hold"},
 		{name: "no_proxy", field: func(c *Config) any { return &c.NoProxy }, about: "hosts, domains and networks that are reached without proxy_uri: a list, or a text with commas"},
 		{name: "ca_bundle_file", field: func(c *Config) any { return &c.CABundleFile },
@@ -94,6 +97,8 @@ var groups = []group{
 	{"Security", []key{
 		{name: "deployment_signer_ca_file", field: func(c *Config) any { return &c.DeploymentSignerCAFile },
 			about: "PEM file with the certificate authorities that may have signed a deployment specification. Without it any signer is accepted and logged, as by the official agents. Never put a public authority here"},
+		{name: "require_protected_files", field: func(c *Config) any { return &c.RequireProtectedFiles }, value: "true",
+			about: "refuse an on-premises or credentials file, certificate authorities, and the record of what is installed, if users other than root and the agent's own can write or replace them; false only warns. The configuration file itself is always refused then"},
 		{name: "restrict_agent_dir_permissions", field: func(c *Config) any { return &c.RestrictAgentDirPermissions }, value: "false", about: "other users can go through root_dir and the revisions in it, which hooks need (0711), but not list them nor read bundles, lists and pointers (0600); logs are for the agent's group, too (0640). Directories from before are changed when they are used next"},
 		{name: "restrict_log_dir_permissions", field: func(c *Config) any { return &c.RestrictLogDirPermissions }, value: "false", about: "log_dir is for the agent's user and group only"},
 		{name: "strip_loader_env_in_hooks", field: func(c *Config) any { return &c.StripLoaderEnvInHooks }, value: "false", about: "take LD_PRELOAD and its like out of the environment of hooks"},

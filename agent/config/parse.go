@@ -152,7 +152,10 @@ func assign(c *Config, k *key, n *yaml.Node) (note string, err error) {
 			return "", errors.New("it has a NUL byte")
 		}
 		if k.check != nil {
-			if why := k.check(n.Value); why != "" {
+			switch why := k.check(n.Value); {
+			case why != "" && k.secret:
+				return "", fmt.Errorf("its value, which may hold a password and is not shown, cannot be used: %s", why)
+			case why != "":
 				return "", fmt.Errorf("%q cannot be used: %s", n.Value, why)
 			}
 		}

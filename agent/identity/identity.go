@@ -5,6 +5,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
+	"codedeploy-agent/agent/secrets"
 )
 
 // Identity is who this host is to the service.
@@ -34,13 +37,19 @@ type Identity struct {
 type Options struct {
 	Config *config.Config
 	Log    *zap.Logger
+	// Secrets is told the credentials, so that nothing of them is logged. nil: nobody is.
+	Secrets *secrets.Register
+	// Guard judges files that others can write or, with secrets in them, read. nil refuses the former.
+	Guard *custody.Guard
 }
 
 // Resolver finds out who this host is.
 type Resolver struct {
-	config *config.Config
-	log    *zap.Logger
-	pause  func(context.Context, time.Duration) error
+	config  *config.Config
+	log     *zap.Logger
+	secrets *secrets.Register
+	guard   *custody.Guard
+	pause   func(context.Context, time.Duration) error
 }
 
 // New returns a Resolver.
@@ -48,7 +57,7 @@ func New(o Options) *Resolver {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Resolver{config: o.Config, log: o.Log, pause: sleep}
+	return &Resolver{config: o.Config, log: o.Log, secrets: o.Secrets, guard: o.Guard, pause: sleep}
 }
 
 // The pauses between attempts of Wait.
@@ -86,17 +95,38 @@ func (r *Resolver) Resolve(ctx context.Context) (*Identity, error) {
 	data, err := os.ReadFile(r.config.OnPremisesConfigFile)
 	switch {
 	case err == nil:
+		if err := r.guard.CheckSecret(r.config.OnPremisesConfigFile); err != nil {
+			return nil, fmt.Errorf("cannot use the on-premises file: %w", err)
+		}
 		f, err := parseOnPremises(r.config.OnPremisesConfigFile, data)
 		if err != nil {
 			return nil, err
 		}
 		if !f.empty() {
-			return f.identity(ctx)
+			return r.onPremises(ctx, f)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, &os.PathError{Op: "cannot read the on-premises file", Path: r.config.OnPremisesConfigFile, Err: errors.Unwrap(err)}
 	}
 	return r.instance(ctx)
+}
+
+// announced is a provider whose credentials are made known before anybody gets them.
+type announced struct {
+	aws.CredentialsProvider
+	secrets *secrets.Register
+}
+
+func (p announced) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := p.CredentialsProvider.Retrieve(ctx)
+	announce(p.secrets, c)
+	return c, err
+}
+
+func announce(r *secrets.Register, c aws.Credentials) {
+	if c.HasKeys() {
+		r.Renew("credentials of this host", c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

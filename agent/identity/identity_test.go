@@ -3,11 +3,15 @@ package identity
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +21,9 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/rehearsal"
+	"codedeploy-agent/agent/secrets"
 )
 
 // resolver is one whose host has no on-premises file, and its log. What the environment says is taken away.
@@ -94,7 +100,17 @@ func TestVersion1(t *testing.T) {
 			http.NotFound(w, q)
 			return
 		}
-		http.Redirect(w, q, m.URL()+q.URL.Path, http.StatusTemporaryRedirect)
+		if !strings.HasPrefix(q.URL.Path, "/old") { // on the same host that is fine
+			http.Redirect(w, q, "/old"+q.URL.Path, http.StatusTemporaryRedirect)
+			return
+		}
+		to, err := url.Parse(m.URL())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		q.URL.Path = strings.TrimPrefix(q.URL.Path, "/old")
+		httputil.NewSingleHostReverseProxy(to).ServeHTTP(w, q)
 	}))
 	defer old.Close()
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", old.URL)
@@ -105,6 +121,31 @@ func TestVersion1(t *testing.T) {
 	r.config.DisableIMDSv1 = true
 	if id, err := r.Resolve(context.Background()); err == nil || len(m.Requests()) != before {
 		t.Errorf("disable_imds_v1 does not hold: %+v", id)
+	}
+}
+
+// Instance metadata is believed on its own host only, and not without end.
+func TestOddMetadata(t *testing.T) {
+	r, m, _ := resolver(t, rehearsal.MetadataOptions{})
+	for name, odd := range map[string]http.HandlerFunc{
+		"redirects": func(w http.ResponseWriter, q *http.Request) {
+			http.Redirect(w, q, m.URL()+q.URL.Path, http.StatusTemporaryRedirect)
+		},
+		"never ends": func(w http.ResponseWriter, q *http.Request) {
+			for w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600"); q.Context().Err() == nil; {
+				if _, err := io.WriteString(w, `{"region":"us-east-1","x":"`+strings.Repeat("x", 1<<16)); err != nil {
+					return
+				}
+			}
+		},
+	} {
+		server := httptest.NewServer(odd)
+		t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
+		if id, err := r.Resolve(context.Background()); err == nil || len(m.Requests()) > 0 {
+			t.Errorf("metadata that %s: %+v, %v, %d requests where it leads", name, id, err, len(m.Requests()))
+		}
+		server.CloseClientConnections()
+		server.Close()
 	}
 }
 
@@ -221,7 +262,80 @@ func TestOnPremisesSession(t *testing.T) {
 	}
 }
 
-// A file that cannot be used never makes the host somebody else, and its secrets are not told.
+// Whoever can write the on-premises file or the credentials decides who commands the host; who can read them is somebody else's business.
+func TestOnPremisesFilesThatOthersCanWriteOrRead(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes mean nothing on Windows")
+	}
+	r, _, logs := resolver(t, rehearsal.MetadataOptions{})
+	guards := map[bool]*custody.Guard{true: custody.NewGuard(true, r.log), false: custody.NewGuard(false, r.log)}
+	file := filepath.Join(t.TempDir(), "credentials")
+	if err := os.WriteFile(file, []byte("[default]\naws_access_key_id=ASIA1\naws_secret_access_key=s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	onPremisesFile(t, r, "region: eu-west-1\niam_session_arn: arn:aws:sts::1:assumed-role/r/h\naws_credentials_file: "+file+"\n")
+	for _, path := range []string{r.config.OnPremisesConfigFile, file} {
+		for _, tt := range []struct {
+			mode             os.FileMode
+			refuse           bool
+			warning, refusal string
+		}{
+			{0o600, true, "", ""},
+			{0o644, true, "chmod 600 " + path, ""},
+			{0o666, true, "chmod 600 " + path, "chmod go-w " + path},
+			{0o602, true, "", "chmod go-w " + path},
+			{0o602, false, "chmod go-w " + path, ""},
+		} {
+			if err := os.Chmod(path, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			r.guard = guards[tt.refuse]
+			id, err := r.Resolve(context.Background())
+			if tt.refusal == "" && err != nil || tt.refusal != "" && (err == nil || id != nil && id.Credentials == nil || !strings.Contains(err.Error(), tt.refusal)) {
+				t.Errorf("%s with mode %04o, require_protected_files %v: %v, want %q", filepath.Base(path), tt.mode, tt.refuse, err, tt.refusal)
+			}
+			said := ""
+			for _, l := range logs.TakeAll() {
+				said += l.Message + "\n"
+			}
+			if !strings.Contains(said, tt.warning) || tt.warning == "" && said != "" {
+				t.Errorf("%s with mode %04o: warnings %q, want %q", filepath.Base(path), tt.mode, said, tt.warning)
+			}
+		}
+		if err := os.Chmod(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCredentialsAreAnnounced(t *testing.T) {
+	r, m, _ := resolver(t, rehearsal.MetadataOptions{})
+	known := new(secrets.Register)
+	r.secrets = known
+	key, secret := m.Credentials()
+	if _, err := r.Resolve(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	onPremisesFile(t, r, "region: eu-west-1\niam_user_arn: arn:aws:iam::1:user/a\naws_access_key_id: an-odd-key\naws_secret_access_key: an-odd-secret\n")
+	if _, err := r.Resolve(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := known.Redact(key+" "+secret+" an-odd-key an-odd-secret"), "[redacted] [redacted] [redacted] [redacted]"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	file := filepath.Join(t.TempDir(), "credentials")
+	if err := os.WriteFile(file, []byte("aws_access_key_id=session-key\naws_secret_access_key=session-secret\naws_session_token=session-token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	onPremisesFile(t, r, "region: eu-west-1\niam_session_arn: arn:aws:sts::1:assumed-role/r/h\naws_credentials_file: "+file+"\n")
+	if _, err := r.Resolve(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := known.Redact("session-key session-secret session-token"), "[redacted] [redacted] [redacted]"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestHookVariables(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "onpremises.yml")
@@ -242,6 +356,7 @@ func TestHookVariables(t *testing.T) {
 	}
 }
 
+// A file that cannot be used never makes the host somebody else, and its secrets are not told.
 func TestOnPremisesMistakes(t *testing.T) {
 	r, m, _ := resolver(t, rehearsal.MetadataOptions{})
 	const secret = "wJalrXUtnFEMI"

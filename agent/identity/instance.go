@@ -24,7 +24,7 @@ const (
 	metadataTimeout = 15 * time.Second
 	// expiryWindow is how long before their end a role's credentials are renewed (AWS publishes new ones five minutes before).
 	expiryWindow = 4 * time.Minute
-	maxMetadata  = 64 << 10
+	maxMetadata  = 64 << 10 // bytes of an answer
 	retryPause   = 100 * time.Millisecond
 )
 
@@ -40,7 +40,7 @@ func (r *Resolver) instance(ctx context.Context) (*Identity, error) {
 	} else if err := r.document(ctx, client, id); err != nil {
 		return nil, err
 	}
-	id.Credentials = aws.NewCredentialsCache(ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = client }),
+	id.Credentials = aws.NewCredentialsCache(announced{ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = client }), r.secrets},
 		func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = expiryWindow })
 	if _, err := id.Credentials.Retrieve(ctx); err != nil {
 		if metadataStatus(err) == http.StatusNotFound {
@@ -92,7 +92,15 @@ func (r *Resolver) metadata() *imds.Client {
 		ClientEnableState: imds.ClientEnabled,
 		Endpoint:          os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
 		EnableFallback:    fallback,
-		HTTPClient:        &http.Client{Transport: network.NewDirectTransport()},
+		HTTPClient: &http.Client{
+			Transport: network.Bounded(network.NewDirectTransport(), maxMetadata, 0),
+			CheckRedirect: func(next *http.Request, via []*http.Request) error {
+				if next.URL.Host != via[0].URL.Host || next.URL.Scheme != via[0].URL.Scheme || len(via) > 5 {
+					return http.ErrUseLastResponse // the token must not go to another host
+				}
+				return nil
+			},
+		},
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = 2 // who asks tries again by itself
 			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return retryPause, nil })
@@ -112,7 +120,7 @@ func readMetadata(ctx context.Context, client *imds.Client, path string) string 
 		return ""
 	}
 	defer out.Content.Close()
-	data, err := io.ReadAll(io.LimitReader(out.Content, maxMetadata))
+	data, err := io.ReadAll(out.Content)
 	text := strings.TrimSpace(string(data))
 	if err != nil || strings.ContainsAny(text, " \n<>/") {
 		return ""

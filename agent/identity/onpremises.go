@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"gopkg.in/yaml.v3"
 
+	"codedeploy-agent/agent/custody"
+	"codedeploy-agent/agent/secrets"
 	"codedeploy-agent/appspec/spelling"
 )
 
@@ -74,7 +76,7 @@ func HookVariables(onPremisesFile string) map[string]string {
 	return map[string]string{"AWS_REGION": f.region, "AWS_HOST_IDENTIFIER": cmp.Or(f.userARN, f.sessionARN)}
 }
 
-func (f *onPremises) identity(ctx context.Context) (*Identity, error) {
+func (r *Resolver) onPremises(ctx context.Context, f *onPremises) (*Identity, error) {
 	arn := f.userARN
 	if arn == "" {
 		arn = f.sessionARN
@@ -108,10 +110,11 @@ func (f *onPremises) identity(ctx context.Context) (*Identity, error) {
 	}
 	id := &Identity{Region: f.region, HostIdentifier: arn, Partition: partition, Domain: domain, OnPremises: true, Source: "on-premises file " + f.path}
 	if f.userARN != "" {
-		id.Credentials = credentials.NewStaticCredentialsProvider(f.accessKey, f.secretKey, "")
-		return id, nil
+		id.Credentials = announced{credentials.NewStaticCredentialsProvider(f.accessKey, f.secretKey, ""), r.secrets}
+		_, err := id.Credentials.Retrieve(ctx)
+		return id, err
 	}
-	file := &sessionFile{path: f.credentialsFile, now: time.Now}
+	file := &sessionFile{path: f.credentialsFile, secrets: r.secrets, guard: r.guard, now: time.Now}
 	id.Credentials = file
 	_, err := file.Retrieve(ctx)
 	return id, err
@@ -119,11 +122,13 @@ func (f *onPremises) identity(ctx context.Context) (*Identity, error) {
 
 // sessionFile gives the credentials of a file that somebody else renews. Each Retrieve looks whether it has changed.
 type sessionFile struct {
-	path  string
-	now   func() time.Time
-	mu    sync.Mutex
-	stamp fs.FileInfo
-	held  aws.Credentials
+	path    string
+	secrets *secrets.Register
+	guard   *custody.Guard
+	now     func() time.Time
+	mu      sync.Mutex
+	stamp   fs.FileInfo
+	held    aws.Credentials
 }
 
 // sessionLife is for how long a holder may keep the credentials before it asks again; the file does not say when they expire.
@@ -135,12 +140,10 @@ func (s *sessionFile) Retrieve(context.Context) (aws.Credentials, error) {
 	defer s.mu.Unlock()
 	fi, err := os.Stat(s.path)
 	if err == nil && (s.stamp == nil || !os.SameFile(fi, s.stamp) || fi.Size() != s.stamp.Size() || !fi.ModTime().Equal(s.stamp.ModTime())) {
-		var data []byte
-		if data, err = os.ReadFile(s.path); err == nil {
-			var c aws.Credentials
-			if c, err = parseCredentials(data); err == nil {
-				s.held, s.stamp = c, fi
-			}
+		var c aws.Credentials
+		if c, err = s.read(); err == nil {
+			s.held, s.stamp = c, fi
+			announce(s.secrets, c)
 		}
 	}
 	// A file that is being replaced may be away or half written for a moment; the credentials at hand are good until the service says no.
@@ -150,6 +153,17 @@ func (s *sessionFile) Retrieve(context.Context) (aws.Credentials, error) {
 	c := s.held
 	c.Source, c.CanExpire, c.Expires = "aws_credentials_file", true, s.now().Add(sessionLife)
 	return c, nil
+}
+
+func (s *sessionFile) read() (aws.Credentials, error) {
+	if err := s.guard.CheckSecret(s.path); err != nil {
+		return aws.Credentials{}, err
+	}
+	data, err := os.ReadFile(s.path)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	return parseCredentials(data)
 }
 
 // Invalidate makes the next Retrieve read the file.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"codedeploy-agent/agent/custody"
 )
 
 // The clean-up list has a path in each line, made by the Install that wrote it, or "semanage", NUL and a path for an SELinux rule. It
@@ -120,7 +122,7 @@ func climbs(path string) bool {
 	return false
 }
 
-// read returns a list if it is there and only the agent's own user could have written it. Else files that somebody else names would
+// read returns a list if it is there and only root and the agent's own user could have written it. Else files that somebody else names would
 // be deleted; then nothing is, with a warning (official agent 2.x).
 func (r *remains) read(path string) (stateFile, error) {
 	s := stateFile{path: path}
@@ -141,7 +143,12 @@ func (r *remains) read(path string) (stateFile, error) {
 	if err != nil {
 		return s, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
 	}
-	if why := distrust(fi); why != "" {
+	why := distrust(fi)
+	var wrong *custody.Error
+	if why == "" && errors.As(custody.CheckInPlace(path), &wrong) {
+		why = wrong.Error()
+	}
+	if why != "" {
 		r.warn(path, "the clean-up list is not followed: "+why, hint)
 		return s, nil
 	}

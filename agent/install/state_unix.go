@@ -19,7 +19,7 @@ func distrust(fi fs.FileInfo) string {
 	if !fi.Mode().IsRegular() {
 		return "it is not a regular file"
 	}
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
 		return fmt.Sprintf("it belongs to the user with the id %d", st.Uid)
 	}
 	if fi.Mode().Perm()&0o022 != 0 {

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
+
+	"codedeploy-agent/agent/custody"
 )
 
 // Settings are the network's part of the configuration. The zero value means the environment's proxy and the system's authorities.
@@ -27,6 +29,8 @@ type Settings struct {
 	NoProxy []string
 	// CABundleFile is a PEM file with authorities to trust beside the system's.
 	CABundleFile string
+	// Guard judges files with authorities that others can write. nil refuses them.
+	Guard *custody.Guard
 	// ReadTimeout is how long the first byte of an answer may take; 0 means forever.
 	ReadTimeout time.Duration
 }
@@ -34,12 +38,16 @@ type Settings struct {
 // metadataHosts are never reached through a proxy.
 const metadataHosts = "169.254.169.254,fd00:ec2::254"
 
-const connectTimeout = 10 * time.Second
+const (
+	connectTimeout = 10 * time.Second
+	// maxHeader bounds the head of an answer; honest ones have a few kilobytes.
+	maxHeader = 256 << 10
+)
 
 // NewTransport returns the transport for the command service, S3 and GitHub. The variables AWS_CA_BUNDLE and AWS_SSL_CA_BUNDLE (files) and
 // AWS_SSL_CA_DIRECTORY (official agents) add to the trusted authorities.
 func NewTransport(s Settings) (*http.Transport, error) {
-	roots, err := authorities(s.CABundleFile)
+	roots, err := authorities(s.CABundleFile, s.Guard)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +75,8 @@ func direct() *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   16,
 		ForceAttemptHTTP2:     true,
+
+		MaxResponseHeaderBytes: maxHeader,
 	}
 }
 
@@ -81,7 +91,7 @@ func proxy(s Settings) func(*http.Request) (*url.URL, error) {
 }
 
 // authorities returns the system's pool with the files' certificates, nil for the system's alone.
-func authorities(file string) (*x509.CertPool, error) {
+func authorities(file string, guard *custody.Guard) (*x509.CertPool, error) {
 	type source struct{ path, from string }
 	var files []source
 	for _, f := range []source{{file, "ca_bundle_file"}, {os.Getenv("AWS_CA_BUNDLE"), "AWS_CA_BUNDLE"}, {os.Getenv("AWS_SSL_CA_BUNDLE"), "AWS_SSL_CA_BUNDLE"}} {
@@ -111,6 +121,9 @@ func authorities(file string) (*x509.CertPool, error) {
 			return nil, fmt.Errorf("cannot trust the authorities of %s: %s is missing", f.from, f.path)
 		}
 		if err != nil {
+			return nil, fmt.Errorf("cannot trust the authorities of %s: %w", f.from, err)
+		}
+		if err := guard.Check(f.path); err != nil {
 			return nil, fmt.Errorf("cannot trust the authorities of %s: %w", f.from, err)
 		}
 		if !pool.AppendCertsFromPEM(pem) {

@@ -1,7 +1,13 @@
 package network
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -97,5 +103,100 @@ func TestAuthorities(t *testing.T) {
 		if _, err := NewTransport(Settings{CABundleFile: path}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// What is old or vouched for by nobody is refused, by both transports.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	secure, err := NewTransport(Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		highest uint16
+		trusted bool
+		host    string
+		want    string
+	}{
+		{"TLS 1.0", tls.VersionTLS10, true, "127.0.0.1", "protocol version"},
+		{"TLS 1.1", tls.VersionTLS11, true, "127.0.0.1", "protocol version"},
+		{"TLS 1.2", tls.VersionTLS12, true, "127.0.0.1", ""},
+		{"TLS 1.3", tls.VersionTLS13, true, "127.0.0.1", ""},
+		{"self-signed", tls.VersionTLS13, false, "127.0.0.1", "certificate"},
+		{"another host's certificate", tls.VersionTLS13, true, "localhost", "localhost"},
+	} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tt.highest}
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.StartTLS()
+		defer server.Close()
+		for kind, base := range map[string]*http.Transport{"": secure, "direct ": NewDirectTransport()} {
+			transport := base.Clone()
+			transport.Proxy = nil
+			if tt.trusted {
+				transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+				transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
+			}
+			_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := (&http.Client{Transport: transport}).Get("https://" + net.JoinHostPort(tt.host, port))
+			if err == nil {
+				r.Body.Close()
+			}
+			transport.CloseIdleConnections()
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%s%s: %v, want %q", kind, tt.name, err, tt.want)
+			}
+		}
+	}
+}
+
+func TestBounded(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/head" {
+			for i := range 400 {
+				w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("x", 1000))
+			}
+			return
+		}
+		if r.URL.Path == "/refused" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		fmt.Fprint(w, strings.Repeat("x", 1000))
+	}))
+	defer server.Close()
+	base, err := NewTransport(Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base.Proxy = nil
+	for _, tt := range []struct {
+		path  string
+		limit int64
+		from  int
+		want  string
+	}{
+		{"/", 1000, 0, ""}, {"/", 999, 0, "the answer is larger than 999 bytes"}, {"/", 10, 300, ""}, {"/refused", 10, 300, "larger than 10 bytes"},
+		{"/refused", 1000, 300, ""}, {"/head", 1000, 0, "exceeded"},
+	} {
+		client := http.Client{Transport: Bounded(base, tt.limit, tt.from)}
+		r, err := client.Get(server.URL + tt.path)
+		if err == nil {
+			var body []byte
+			body, err = io.ReadAll(r.Body)
+			r.Body.Close()
+			if err == nil && len(body) != 1000 {
+				t.Errorf("%+v: %d bytes", tt, len(body))
+			}
+		}
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%+v: %v", tt, err)
+		}
+		client.CloseIdleConnections()
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/disk"
+	"codedeploy-agent/agent/network"
 )
 
 // S3Options say how S3 is reached.
@@ -95,6 +96,9 @@ func (s *s3Source) endpoint(region string) string {
 	}
 }
 
+// maxS3Error bounds the body of a refusal in bytes, which the SDK reads whole.
+const maxS3Error = 256 << 10
+
 func (s *s3Source) client(region string) *s3.Client {
 	credentials := s.o.Credentials
 	if credentials == nil {
@@ -112,7 +116,7 @@ func (s *s3Source) client(region string) *s3.Client {
 		UsePathStyle: true,
 		Credentials:  credentials,
 		Retryer:      aws.NopRetryer{}, // attempts are counted where bodies are read
-		HTTPClient: &http.Client{Transport: s.o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		HTTPClient: &http.Client{Transport: network.Bounded(s.o.Transport, maxS3Error, http.StatusMultipleChoices), CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a signature is for one host
 		}},
 		ResponseChecksumValidation:  aws.ResponseChecksumValidationWhenRequired, // the whole file is checked at the end

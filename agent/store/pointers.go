@@ -40,6 +40,9 @@ func (s *Store) pointer(name string) (Deployment, bool, error) {
 	if err != nil {
 		return Deployment{}, false, fmt.Errorf("cannot read which revision was installed last: %w", err)
 	}
+	if err := s.guard.CheckInPlace(path); err != nil { // it says whose scripts are run
+		return Deployment{}, false, fmt.Errorf("cannot tell which revision was installed last: %w", err)
+	}
 	dir := strings.TrimSpace(string(data))
 	if dir == "" {
 		return Deployment{}, false, nil

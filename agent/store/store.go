@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/disk"
 )
 
@@ -29,6 +30,7 @@ type Store struct {
 	program    string
 	tracking   string
 	restricted bool
+	guard      *custody.Guard
 }
 
 // Options says where a Store is and how it is kept.
@@ -40,11 +42,13 @@ type Options struct {
 	Tracking string
 	// Restricted keeps directories and state files from other users (restrict_agent_dir_permissions, official agent 2.x).
 	Restricted bool
+	// Guard judges records of what is installed that others can write. nil refuses them.
+	Guard *custody.Guard
 }
 
 // New returns the store at o.Root. Nothing is created before it is needed.
 func New(o Options) *Store {
-	return &Store{root: o.Root, program: o.Program, tracking: o.Tracking, restricted: o.Restricted}
+	return &Store{root: o.Root, program: o.Program, tracking: o.Tracking, restricted: o.Restricted, guard: o.Guard}
 }
 
 // Root is the absolute path of the deployment root.

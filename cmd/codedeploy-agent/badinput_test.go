@@ -21,7 +21,12 @@ type ran struct {
 // newCommand runs the agent's binary with args in the host's directory.
 func newCommand(h *host, args ...string) ran {
 	h.t.Helper()
-	cmd := exec.CommandContext(h.context(), binary, args...)
+	return runProgram(h, binary, args...)
+}
+
+func runProgram(h *host, program string, args ...string) ran {
+	h.t.Helper()
+	cmd := exec.CommandContext(h.context(), program, args...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = &out, &errOut, h.env, h.dir
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
@@ -95,6 +100,13 @@ func TestBadSpecifications(t *testing.T) {
 		{"not JSON", "certainly not", rehearsal.Signed, "JSON"},
 		{"missing fields", `{"DeploymentId":"d-X","Revision":{"RevisionType":"S3"}}`, rehearsal.Signed, "DeploymentGroupId"},
 		{"wrong types", `{"DeploymentId":7,"DeploymentGroupId":["x"]}`, rehearsal.Signed, "DeploymentId"},
+		{"a field that is there twice", strings.Replace(string(content), "{", `{"DeploymentId":"d-OTHER",`, 1), rehearsal.Signed, `"DeploymentId" twice`},
+		{"a field of the revision twice", strings.Replace(string(content), `"Bucket":`, `"Bucket":"other","Bucket":`, 1), rehearsal.Signed, `"Bucket" twice`},
+		{"nested deeply", strings.Replace(string(content), "{", `{"x":`+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+",", 1), rehearsal.Signed, "nested more than 32 levels"},
+		{"too large", strings.Replace(string(content), "{", `{"x":"`+strings.Repeat("x", 300<<10)+`",`, 1), rehearsal.Signed, "more than the"},
+		{"a group id that is a path", strings.Replace(string(content), group, "../../etc", 1), rehearsal.Signed, "DeploymentGroupId"},
+		{"a local directory", `{"DeploymentId":"d-X","DeploymentGroupId":"g","DeploymentGroupName":"n","ApplicationName":"a","Revision":{"RevisionType":"Local Directory","LocalRevision":{"Location":"/etc","BundleType":"directory"}}}`,
+			rehearsal.Signed, "Local Directory"},
 		{"an id that is a path", strings.Replace(string(content), good.DeploymentID, "../../../etc", 1), rehearsal.Signed, "DeploymentId"},
 	}
 	for _, tt := range tests {

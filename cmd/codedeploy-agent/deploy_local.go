@@ -14,6 +14,7 @@ import (
 
 	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/network"
 	"codedeploy-agent/hooks"
@@ -48,7 +49,7 @@ Also available under the official name codedeploy-local. Exit codes: 0 deployed,
 			case errors.As(err, &invalid):
 				return &exitError{exitInvalid, err}
 			case errors.As(err, &script): // no ERROR, as with the official tool: the agent has done what it was asked to
-				fmt.Fprintln(cmd.ErrOrStderr(), err)
+				fmt.Fprintln(cmd.ErrOrStderr(), safeLine(err.Error()))
 				return &exitError{code: exitFailed}
 			}
 			return failed(err)
@@ -70,10 +71,12 @@ Also available under the official name codedeploy-local. Exit codes: 0 deployed,
 }
 
 func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) error {
+	known.Add(d.GitHubToken)
 	c, warnings, err := config.Load(file)
 	if err != nil {
 		return &exitError{exitInvalid, err}
 	}
+	learnConfiguration(c)
 	log, closeLog, err := newLocalLog(c)
 	if err != nil {
 		return err
@@ -82,20 +85,24 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 	for _, w := range warnings {
 		log.Warn("configuration: " + w.String())
 	}
+	if cmd.Flags().Changed("github-token") {
+		log.Warn("every user of this host can read a token on a command line; give it in the variable CODEDEPLOY_GITHUB_TOKEN instead")
+	}
 	prepareProcess(c, log)
-	transport, err := network.NewTransport(networkSettings(c))
+	guard := custody.NewGuard(c.RequireProtectedFiles, log)
+	transport, err := network.NewTransport(networkSettings(c, guard))
 	if err != nil {
 		return err
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	resolver := identity.New(identity.Options{Config: c, Log: log})
+	resolver := identity.New(identity.Options{Config: c, Log: log, Secrets: &known, Guard: guard})
 	resolve := sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) }) // only S3 needs it
-	d.Config, d.Log = c, log
+	d.Config, d.Guard, d.Log = c, guard, log
 	d.Sources = &agent.BundleSources{
 		Config: c, Transport: transport, UserAgent: userAgent(), Log: log,
 		Identity: func(context.Context) (*identity.Identity, error) { return resolve() },
 	}
-	d.Out, d.Console = cmd.OutOrStdout(), os.Stderr
+	d.Out, d.Console = safeWriter{cmd.OutOrStdout()}, os.Stderr
 	return d.Run(ctx)
 }

@@ -383,3 +383,20 @@ func (h *host) waitFor(path string) {
 	}
 	h.t.Fatalf("%s has not appeared\n%s", path, h.output)
 }
+
+func (h *host) chmod(name string, mode os.FileMode) {
+	h.t.Helper()
+	if err := os.Chmod(h.path(name), mode); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// waitForLog waits until the log has the text.
+func (h *host) waitForLog(text string) {
+	h.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !strings.Contains(h.log(), text); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			h.t.Fatalf("the log does not say %q:\n%s", text, h.log())
+		}
+	}
+}

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -173,9 +175,11 @@ func TestDeployLocalRunsScriptsAsOtherUsers(t *testing.T) {
 	}
 }
 
-func TestDeployLocalAsOrdinaryUser(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
+// asOrdinaryUser is how to start the agent as an ordinary user, to whom the host's directory then belongs, and that user's id.
+func (h *host) asOrdinaryUser() (attributes *syscall.SysProcAttr, id string) {
+	h.t.Helper()
+	t := h.t
+	id = strconv.Itoa(os.Getuid())
 	var credential *syscall.Credential
 	if os.Getuid() == 0 {
 		nobody, err := user.Lookup("nobody")
@@ -191,16 +195,48 @@ func TestDeployLocalAsOrdinaryUser(t *testing.T) {
 		if err := os.Chown(h.dir, uid, gid); err != nil {
 			t.Fatal(err)
 		}
+		id = nobody.Uid
 	}
+	return &syscall.SysProcAttr{Credential: credential}, id
+}
+
+func TestDeployLocalAsOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	attributes, _ := h.asOrdinaryUser()
 	for _, label := range []string{"one", "two"} {
 		dir := h.layOut("bundle-"+label, h.revision(label, nil))
 		cmd := exec.Command(binary, "deploy-local", "-c", h.config, "-l", dir)
 		cmd.Dir, cmd.Env = h.dir, h.env
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
+		cmd.SysProcAttr = attributes
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("deploy-local as an ordinary user: %v\n%s", err, out)
 		}
 		h.wantTree(". drwxr-xr-x", "index.html -rw-r--r-- "+label)
+	}
+}
+
+// The agent leaves no core dump, which shows in that its files below /proc are root's; what it starts may leave one.
+func TestCoreDumps(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux shows whether a process may leave a core dump")
+	}
+	for _, disabled := range []bool{true, false} {
+		h := newHost(t, fmt.Sprintf("disable_core_dumps: %v", disabled))
+		attributes, id := h.asOrdinaryUser()
+		for _, label := range []string{"one", "two"} {
+			dir := h.layOut("bundle-"+label, h.revision(label, map[string]string{"AfterInstall": "stat -c %u /proc/$$/environ /proc/$PPID/environ /proc/$(awk '/^PPid/ {print $2}' /proc/$PPID/status)/environ > " + h.path("owners")}))
+			cmd := exec.Command(binary, "deploy-local", "-c", h.config, "-l", dir)
+			cmd.Dir, cmd.Env, cmd.SysProcAttr = h.dir, h.env, attributes
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("deploy-local: %v\n%s", err, out)
+			}
+			owners := strings.Fields(h.read(h.path("owners")))
+			if len(owners) != 3 || owners[0] != id || owners[1] != id || (owners[2] == id) == disabled {
+				t.Errorf("disable_core_dumps %v: owners of the hook, its runner and the agent %v, want the user %s but for an agent without core dumps", disabled, owners, id)
+			}
+		}
 	}
 }
 

@@ -21,10 +21,12 @@ func newLog(c *config.Config) (log *zap.Logger, closeLog func(), err error) {
 	if err != nil {
 		log = zap.New(console)
 		log.Warn("logging to standard error only", zap.Error(err))
-		return log, func() { log.Sync() }, nil
+		restore := zap.RedirectStdLog(log)
+		return log, func() { restore(); log.Sync() }, nil
 	}
 	log = zap.New(zapcore.NewTee(console, zapcore.NewCore(encoder(c, false), zapcore.AddSync(file), level(c))))
-	return log, func() { log.Sync(); file.Close() }, nil
+	restore := zap.RedirectStdLog(log) // net/http says there what a server sends that nobody has asked for
+	return log, func() { restore(); log.Sync(); file.Close() }, nil
 }
 
 // newLocalLog is the log of a local deployment: warnings on standard error, everything in codedeploy-local.log where that
@@ -89,11 +91,11 @@ func encoder(c *config.Config, console bool) zapcore.Encoder {
 	e.EncodeDuration = zapcore.StringDurationEncoder
 	e.EncodeTime = zapcore.ISO8601TimeEncoder
 	if c.LogFormat == "json" {
-		return zapcore.NewJSONEncoder(e)
+		return safeEncoder{zapcore.NewJSONEncoder(e)}
 	}
 	e.EncodeLevel = zapcore.CapitalLevelEncoder
 	if console && os.Getenv("JOURNAL_STREAM") != "" {
 		e.TimeKey = "" // journald has the time
 	}
-	return zapcore.NewConsoleEncoder(e)
+	return safeEncoder{zapcore.NewConsoleEncoder(e)}
 }

@@ -29,6 +29,7 @@ func main() {
 
 // execute runs the command line and returns the exit code.
 func execute(argv []string) int {
+	learnEnvironment(os.Environ())
 	root := rootCommand()
 	args := argv[1:]
 	if local(argv[0]) {
@@ -45,7 +46,7 @@ func execute(argv []string) int {
 	}
 	if code.err != nil {
 		for line := range strings.Lines(code.err.Error()) {
-			fmt.Fprintln(os.Stderr, "ERROR:", strings.TrimRight(line, "\n"))
+			fmt.Fprintln(os.Stderr, "ERROR:", safeLine(strings.TrimRight(line, "\n")))
 		}
 	}
 	return code.code

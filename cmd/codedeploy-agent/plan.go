@@ -15,6 +15,7 @@ import (
 
 	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/hooks"
 )
 
@@ -92,6 +93,7 @@ func showPlan(cmd *cobra.Command, d *agent.LocalDeployment, file string, asJSON 
 		return &exitError{exitInvalid, err}
 	}
 	d.Config, d.Log = c, quietLog(c)
+	d.Guard = custody.NewGuard(c.RequireProtectedFiles, d.Log)
 	d.Sources = &agent.BundleSources{Config: c, Log: d.Log}
 	plan, err := d.Plan(ctx)
 	var invalid *agent.InvalidError
@@ -101,7 +103,7 @@ func showPlan(cmd *cobra.Command, d *agent.LocalDeployment, file string, asJSON 
 	if err != nil {
 		return err
 	}
-	out := cmd.OutOrStdout()
+	out := safeWriter{cmd.OutOrStdout()} // it has names of the bundle
 	if asJSON {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/network"
 )
@@ -45,6 +47,7 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	learnConfiguration(c)
 	log, closeLog, err := newLog(c)
 	if err != nil {
 		return err
@@ -67,15 +70,19 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	if err := checkOtherAgent(c); err != nil {
 		return err
 	}
+	guard := custody.NewGuard(c.RequireProtectedFiles, log)
+	if err := guardState(c, guard); err != nil {
+		return err
+	}
 	removePid := writePid(c, log)
 	defer removePid()
 	log.Info("starting", zap.String("version", version), zap.String("commit", commit), zap.String("root_dir", c.RootDir), zap.String("state_dir", c.StateDir))
 
-	transport, err := network.NewTransport(networkSettings(c))
+	transport, err := network.NewTransport(networkSettings(c, guard))
 	if err != nil {
 		return err
 	}
-	id, err := identity.New(identity.Options{Config: c, Log: log}).Wait(stop)
+	id, err := identity.New(identity.Options{Config: c, Log: log, Secrets: &known, Guard: guard}).Wait(stop)
 	if err != nil {
 		if stop.Err() != nil {
 			return nil // told to stop while it was still waiting to learn who this host is
@@ -83,7 +90,7 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 		return err
 	}
 	log.Info("this host is known to the service as", zap.String("host_identifier", id.HostIdentifier), zap.String("region", id.Region), zap.String("source", id.Source))
-	verifier, err := newVerifier(c)
+	verifier, err := newVerifier(c, guard)
 	if err != nil {
 		return err
 	}
@@ -109,7 +116,7 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	}
 	a, err := agent.New(agent.Options{
 		Config: c, HostIdentifier: id.HostIdentifier, Service: client, Throttled: gate.Throttled, Verifier: verifier, Sources: sources,
-		HookVariables: identity.HookVariables(c.OnPremisesConfigFile), Log: log,
+		HookVariables: identity.HookVariables(c.OnPremisesConfigFile), Secrets: &known, Guard: guard, Log: log,
 	})
 	if err != nil {
 		return err
@@ -135,17 +142,35 @@ func untilSignal() (stop, abandon context.Context, release func()) {
 	return stop, abandon, func() { signal.Stop(c) }
 }
 
-func networkSettings(c *config.Config) network.Settings {
-	return network.Settings{ProxyURI: c.ProxyURI, NoProxy: c.NoProxy, CABundleFile: c.CABundleFile, ReadTimeout: c.HTTPReadTimeout}
+func networkSettings(c *config.Config, guard *custody.Guard) network.Settings {
+	return network.Settings{ProxyURI: c.ProxyURI, NoProxy: c.NoProxy, CABundleFile: c.CABundleFile, Guard: guard, ReadTimeout: c.HTTPReadTimeout}
 }
 
-func newVerifier(c *config.Config) (*command.Verifier, error) {
+// guardState refuses to start where others can write the state, in which are commands that are taken up as they stand. What the operator has put
+// around it and around the deployment root is only a warning: the official agents do not mind.
+func guardState(c *config.Config, guard *custody.Guard) error {
+	journal := filepath.Join(c.StateDir, "journal")
+	if err := os.MkdirAll(journal, 0o700); err != nil {
+		return fmt.Errorf("cannot create the journal: %w", err)
+	}
+	if err := guard.CheckInPlace(journal); err != nil {
+		return fmt.Errorf("cannot use the state directory: %w", err)
+	}
+	guard.Advise(c.StateDir)
+	guard.Advise(c.RootDir)
+	return nil
+}
+
+func newVerifier(c *config.Config, guard *custody.Guard) (*command.Verifier, error) {
 	if c.DeploymentSignerCAFile == "" {
 		return command.NewVerifier(nil)
 	}
 	pem, err := os.ReadFile(c.DeploymentSignerCAFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read deployment_signer_ca_file: %w", err)
+	}
+	if err := guard.Check(c.DeploymentSignerCAFile); err != nil {
+		return nil, fmt.Errorf("cannot use deployment_signer_ca_file: %w", err)
 	}
 	v, err := command.NewVerifier(pem)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/hooks"
 )
 
 // runService runs the agent until the service manager, or whoever started it, sends SIGTERM.
@@ -17,9 +18,10 @@ func runService(file string) error {
 	return daemon(file, stop, abandon)
 }
 
-// prepareProcess sets what hooks see of the agent, as the official agents do: umask 0022.
+// prepareProcess sets what hooks see of the agent, as the official agents do: umask 0022, and no open file.
 func prepareProcess(c *config.Config, log *zap.Logger) {
 	syscall.Umask(0o022)
+	hooks.KeepDescriptors()
 	if c.DisableCoreDumps {
 		if err := disableCoreDumps(); err != nil {
 			log.Warn("cannot disable core dumps", zap.Error(err))
