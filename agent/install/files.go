@@ -255,7 +255,7 @@ func (b *builder) existing(f *fileStep, place string, line int) (install, ok boo
 	f.was, f.foreign = found, true
 	end := found
 	if found.kind == link {
-		if _, end, err = b.plan.view.leads(place); err != nil {
+		if _, end, err = b.plan.view.leads(place, true); err != nil {
 			b.problem(line, f.path, "", "cannot follow the link %s: %v", show(f.path), err)
 			return false, false
 		}

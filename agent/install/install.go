@@ -55,6 +55,9 @@ type Hardening struct {
 	// RejectTraversal refuses destinations with more ".." than directories before it (reject_path_traversal_in_bundle). A source
 	// that leaves the archive is always refused.
 	RejectTraversal bool
+	// FollowForeignLinks follows links of the host that another user may change wherever they lead (follow_links_of_other_users, which the
+	// official agents do).
+	FollowForeignLinks bool
 }
 
 // options are the seams of a plan; the zero value is the real thing.
@@ -88,7 +91,7 @@ func build(ctx context.Context, r Request, o options) (*Plan, error) {
 	if fi, err := os.Stat(root); err != nil || !fi.IsDir() {
 		return nil, fmt.Errorf("cannot use %s as the unpacked revision: it is not a directory", r.Archive)
 	}
-	left, err := readRemains(r.CleanupFile)
+	left, err := readRemains(r.CleanupFile, r.InstructionsFile)
 	if err != nil {
 		return nil, err
 	}
