@@ -14,6 +14,8 @@ import (
 // real one known has a few hundred lines.
 const maxSize = 1 << 20
 
+const tooLarge = "the file has %d bytes and may have %d"
+
 // extraVisits is how many more values aliases may add to a file than it has bytes.
 const extraVisits = 100_000
 
@@ -66,7 +68,7 @@ const (
 
 func (p *parser) file(data []byte) {
 	if len(data) > maxSize {
-		p.problem(nil, RuleLimits, "", "the file has %d bytes and may have %d", len(data), maxSize)
+		p.problem(nil, RuleLimits, "", tooLarge, len(data), maxSize)
 		return
 	}
 	d, problem := read(data)

@@ -163,6 +163,34 @@ func TestDocumentIsAConfiguration(t *testing.T) {
 	}
 }
 
+// The file for a new host gives what NewHost says, which is the defaults with every switch on that refuses something.
+func TestNewHost(t *testing.T) {
+	var b bytes.Buffer
+	if err := NewHostDocument(&b); err != nil {
+		t.Fatal(err)
+	}
+	c, warnings, err := Parse("x.yml", b.Bytes())
+	if err != nil || len(warnings) != 0 || !reflect.DeepEqual(c, NewHost()) {
+		t.Errorf("%v %v\n%s", err, warnings, b.String())
+	}
+	want := Default()
+	want.RejectSymlinksInBundle, want.RejectPathTraversalInBundle, want.RejectUnsafePermissionsInBundle = true, true, true
+	want.RejectUnconfinedSELinuxInBundle, want.RejectSymlinkPermissionTargets, want.IgnoreOwnershipInBundle = true, true, true
+	want.RestrictAgentDirPermissions, want.RestrictLogDirPermissions = true, true
+	want.StripLoaderEnvInHooks, want.RestrictHookEnvToAllowlist, want.DisablePowerShellProfileInHooks = true, true, true
+	want.DisableIMDSv1 = true
+	if got := NewHost(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	for _, k := range keys {
+		for _, prefix := range []string{"reject_", "restrict_", "strip_"} {
+			if strings.HasPrefix(k.name, prefix) && !k.onNewHost() {
+				t.Errorf("%s is off on a new host", k.name)
+			}
+		}
+	}
+}
+
 // docs/configuration.md holds the table of keys; UPDATE_DOCS=1 writes it anew.
 func TestReferenceIsInTheDocumentation(t *testing.T) {
 	const begin, end = "<!-- begin of the keys -->\n", "<!-- end of the keys -->\n"
