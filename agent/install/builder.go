@@ -101,7 +101,7 @@ func (b *builder) provide(path string, line int) string {
 	}
 	found, err := b.plan.view.at(place)
 	if err != nil {
-		b.problem(line, path, "", "cannot look at %s: %v", show(path), err)
+		b.problem(line, path, "", "cannot look at %s: %v", show(path), plainError(err))
 		return ""
 	}
 	switch found.kind {
@@ -131,7 +131,7 @@ func (b *builder) through(path, place string, line int) string {
 	case errors.As(err, &foreign):
 		b.problem(line, path, foreignLinkHint, "cannot install below %s: %v", show(path), foreign)
 	case err != nil:
-		b.problem(line, path, "", "cannot follow the link %s: %v", show(path), err)
+		b.problem(line, path, "", "cannot follow the link %s: %v", show(path), plainError(err))
 	case found.kind == directory || b.made[end] != nil:
 		return end
 	default:

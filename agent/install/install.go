@@ -66,6 +66,8 @@ type options struct {
 	fault func(step, path string) error
 	// skipSync leaves out the calls that make everything durable, which take long on a busy machine.
 	skipSync bool
+	// maxExpanded takes the place of maxExpanded.
+	maxExpanded int
 	// copyOnly does without the file system's exchange of two names, as old file systems do.
 	copyOnly bool
 }

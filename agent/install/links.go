@@ -45,12 +45,12 @@ func (b *builder) throughLink(t *target) bool {
 		return false
 	}
 	if err != nil {
-		b.problem(line, t.path, "", "cannot follow the link %s: %v", show(t.path), err)
+		b.problem(line, t.path, "", "cannot follow the link %s: %v", show(t.path), plainError(err))
 		return false
 	}
 	t.file, t.place, t.linked = nil, end, true
 	switch {
-	case b.files[end] != nil:
+	case b.files[end] != nil && b.files[end].info.kind != link: // which it is where links lead in a circle
 		t.file = b.files[end]
 		t.file.grants = append(t.file.grants, t.grant)
 	case b.made[end] != nil:

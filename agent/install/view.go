@@ -63,7 +63,7 @@ func (v *view) remove(path string, redirected map[string]bool) error {
 		return nil // listed twice
 	}
 	fi, err := os.Lstat(r.place())
-	if missing(err) {
+	if missing(err) || tooLong(err) {
 		return nil
 	}
 	if err != nil {
@@ -126,7 +126,7 @@ func (v *view) canonical(dir string) (string, error) {
 	c, _, err := follow(dir, v.foreign)
 	var foreign *foreignLinkError
 	switch {
-	case missing(err) || looping(err):
+	case missing(err) || looping(err) || tooLong(err):
 		c, err = "", nil
 	case errors.As(err, &foreign):
 		if !v.distrust[foreign.link] {
