@@ -39,6 +39,16 @@ swap: ## another user swaps directories for links while root installs, for SWAP_
 hostile: ## deploy every hostile case and print the table of what came of them
 	go test -count 1 -run 'TestHostile$$' -v ./cmd/codedeploy-agent | grep -v -E '^ *(=== |--- PASS)'
 
+# Each input may take a second of the processor and 256 MiB; what breaks a target is kept in its testdata and is a seed from then on.
+FUZZTIME ?= 10s
+fuzz: ## fuzz every target for FUZZTIME, one after another
+	@failed=; for dir in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(go test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
+			echo "$$target in $$dir"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$dir || failed="$$failed $$target"; \
+		done; \
+	done; if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi
+
 fleet: ## simulate ten thousand hosts after an outage of the service
 	go test -run TestFleetAfterOutage -v ./agent
 

@@ -10,7 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxSize bounds an AppSpec file, and with it the time and memory that a malicious one can take: less than two seconds and 400 MB. The largest
+// maxSize bounds an AppSpec file, and with it the time and memory that a malicious one can take: less than a second and 256 MB. The largest
 // real one known has a few hundred lines.
 const maxSize = 1 << 20
 
@@ -48,7 +48,13 @@ type parser struct {
 	rest     int // the line from which on the file does not count because its first document has ended, 0 if there is none
 }
 
+// maxProblems bounds the problems, and the warnings, that are kept of a file that is nothing but mistakes.
+const maxProblems = 10_000
+
 func (p *parser) problem(n *yaml.Node, rule, hint, format string, args ...any) {
+	if len(p.problems) >= maxProblems && rule != RuleLimits {
+		return
+	}
 	x := Problem{Rule: rule, Severity: Failing, Hint: hint, Message: fmt.Sprintf(format, args...)}
 	if n != nil {
 		x.Line, x.Column = n.Line, n.Column
@@ -57,6 +63,9 @@ func (p *parser) problem(n *yaml.Node, rule, hint, format string, args ...any) {
 }
 
 func (p *parser) warning(n *yaml.Node, rule, hint, format string, args ...any) {
+	if len(p.a.Warnings) >= maxProblems {
+		return
+	}
 	p.a.Warnings = append(p.a.Warnings, Problem{Line: n.Line, Column: n.Column, Rule: rule, Severity: Warning, Hint: hint,
 		Message: fmt.Sprintf(format, args...)})
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"codedeploy-agent/internal/allowance"
 )
 
 func TestDefaultsAreTheOfficialAgents(t *testing.T) {
@@ -274,8 +276,13 @@ func TestEveryKeyIsUsed(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(":verbose: true\nno_proxy: [a, b]\nmax_revisions: 9999999999999999999\n"))
+	f.Add([]byte("---\n:root_dir: '/srv'\narchive_max_extraction_size: 9223372036854775807TiB\nwait_between_runs: 1e308\n"))
+	f.Add([]byte("a: &a [*a]\nno_proxy: *a\nlog_dir: {}\nproxy_uri: http://[::1]:x\ndeploy_control_endpoint: https://u:p@h\n"))
+	f.Add([]byte("\xff\xfea\x00:\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, _, err := Parse("x.yml", data)
+		var c *Config
+		var err error
+		allowance.Hold(t, func() { c, _, err = Parse("x.yml", data) })
 		if (c == nil) == (err == nil) {
 			t.Fatal(c, err)
 		}
