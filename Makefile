@@ -10,7 +10,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 DATE    ?= $(shell git show -s --format=%cI HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
-.PHONY: build demo test chaos fleet lint clean help
+.PHONY: build demo test chaos fleet lint clean help swap hostile fuzz
 
 build: ## build bin/codedeploy-agent, static, stripped and reproducible
 	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/codedeploy-agent ./cmd/codedeploy-agent
@@ -30,6 +30,24 @@ test: ## run all tests, with the race detector where there is a C compiler
 chaos: ## kill and fault the agent at every step of a deployment, compare with an undisturbed one (some minutes)
 	CHAOS=all go test -run 'TestChaos|TestKillDuringHook|TestReboot|TestServiceAway' -timeout 60m -parallel 4 -v ./cmd/codedeploy-agent | \
 		grep -E '^(--- |FAIL|ok)|^ +(--- FAIL|[a-z_]+\.go:[0-9]+:)'
+
+# Not the race detector's: a process of another user races with the installer.
+SWAP_FOR ?= 60s
+swap: ## another user swaps directories for links while root installs, for SWAP_FOR (needs root)
+	SWAP_FOR=$(SWAP_FOR) go test -count 1 -run TestSwap -timeout 60m -v ./agent/install
+
+hostile: ## deploy every hostile case and print the table of what came of them
+	go test -count 1 -run 'TestHostile$$' -v ./cmd/codedeploy-agent | grep -v -E '^ *(=== |--- PASS)'
+
+# Each input may take a second of the processor and 256 MiB; what breaks a target is kept in its testdata and is a seed from then on.
+FUZZTIME ?= 10s
+fuzz: ## fuzz every target for FUZZTIME, one after another
+	@failed=; for dir in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(go test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
+			echo "$$target in $$dir"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$dir || failed="$$failed $$target"; \
+		done; \
+	done; if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi
 
 fleet: ## simulate ten thousand hosts after an outage of the service
 	go test -run TestFleetAfterOutage -v ./agent

@@ -61,7 +61,7 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 		log.Warn("cannot reuse the revision that is here, downloading it", zap.String("from", spec.ReuseArchiveFrom), zap.Error(err))
 	}
 	if spec.Revision.Type == command.RevisionLocalDirectory {
-		err := revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive(), x.store.DirMode())
+		err := revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive(), x.unpackOptions())
 		if err != nil && !disk.Trouble(err) {
 			err = errors.Join(err, d.MarkArchive())
 		}
@@ -118,7 +118,7 @@ func (x *Executor) reuse(ctx context.Context, spec *command.Specification, d sto
 	if _, _, err := readAppSpec(from.Archive(), spec.AppSpecFilename); err != nil {
 		return err
 	}
-	if err := revision.CopyArchive(ctx, from.Archive(), d.Archive(), x.store.DirMode()); err != nil {
+	if err := revision.CopyArchive(ctx, from.Archive(), d.Archive(), x.unpackOptions()); err != nil {
 		return err
 	}
 	if err := os.Link(from.Bundle(), d.Bundle()); err != nil && !errors.Is(err, os.ErrExist) && !errors.Is(err, os.ErrNotExist) {

@@ -229,11 +229,16 @@ func readAppSpec(archive, name string) (*appspec.AppSpec, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot find the AppSpec in the revision %s: %w", archive, err)
 	}
-	data, err := fs.ReadFile(root.FS(), found)
+	path := filepath.Join(archive, found)
+	data, err := appspec.ReadFile(root.FS(), found, path)
+	var invalid *appspec.Error
+	if errors.As(err, &invalid) {
+		return nil, "", err
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot read the AppSpec: %w", err)
 	}
-	a, err := appspec.Parse(filepath.Join(archive, found), data)
+	a, err := appspec.Parse(path, data)
 	if err != nil {
 		return nil, "", err
 	}

@@ -78,6 +78,7 @@ func (x *Executor) installRequest(spec *command.Specification, archive string, a
 		Hardening: install.Hardening{
 			RejectSymlinkTargets: c.RejectSymlinkPermissionTargets, RejectSetID: c.RejectUnsafePermissionsInBundle,
 			RejectUnconfinedSELinux: c.RejectUnconfinedSELinuxInBundle, RejectTraversal: c.RejectPathTraversalInBundle,
+			FollowForeignLinks: c.FollowLinksOfOtherUsers,
 		},
 		Log: log,
 	}, nil

@@ -96,6 +96,9 @@ func (l *LocalDeployment) runDir(id string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot keep the records of the deployment: %w; as an ordinary user, give a configuration file with a root_dir of your own", err)
 	}
+	if err := l.Guard.CheckInPlace(parent); err != nil { // what is to be run stands there
+		return "", fmt.Errorf("cannot keep the records of the deployment: %w", err)
+	}
 	return filepath.Join(parent, id), nil
 }
 

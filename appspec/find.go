@@ -3,6 +3,7 @@ package appspec
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -42,6 +43,24 @@ func Find(revision fs.FS, name string) (string, error) {
 		}
 	}
 	return "", &missingError{names: candidates, instead: instead(revision)}
+}
+
+// ReadFile reads a file of the revision for Parse. Of a file that is larger than an AppSpec may be it reads nothing: that is an *Error as Parse
+// gives it, called by the name file.
+func ReadFile(revision fs.FS, name, file string) ([]byte, error) {
+	f, err := revision.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if fi.Size() > maxSize {
+		return nil, &Error{File: file, Problems: []Problem{{Rule: RuleLimits, Severity: Failing, Message: fmt.Sprintf(tooLarge, fi.Size(), maxSize)}}}
+	}
+	return io.ReadAll(io.LimitReader(f, maxSize+1))
 }
 
 // instead returns a file at the revision's root that was perhaps meant to be the AppSpec, or "".

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"codedeploy-agent/internal/allowance"
 )
 
 func TestSizeLimit(t *testing.T) {
@@ -71,5 +73,20 @@ func TestAliasesAreCheap(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
 		t.Errorf("a file of %d bytes took %d", len(text), used)
+	}
+}
+
+// A file of the greatest size takes as much as a fuzzed input may, whatever it is full of.
+func TestLargestFiles(t *testing.T) {
+	full := func(s string) string { return strings.Repeat(s, (maxSize-200)/len(s)) }
+	for name, text := range map[string]string{
+		"a mistake at the end": head + full("k: v\n") + "- x",
+		"only mistakes":        head + "files: [" + full("a,") + "]",
+		"only keys":            head + full("k: v\n"),
+		"only aliases":         head + "y: &a b\nx: [" + full("*a,") + "]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			allowance.Hold(t, func() { _, _ = Parse("appspec.yml", []byte(text)) }) // whatever it says
+		})
 	}
 }

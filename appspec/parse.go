@@ -10,9 +10,11 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxSize bounds an AppSpec file, and with it the time and memory that a malicious one can take: less than two seconds and 400 MB. The largest
+// maxSize bounds an AppSpec file, and with it the time and memory that a malicious one can take: less than a second and 256 MB. The largest
 // real one known has a few hundred lines.
 const maxSize = 1 << 20
+
+const tooLarge = "the file has %d bytes and may have %d"
 
 // extraVisits is how many more values aliases may add to a file than it has bytes.
 const extraVisits = 100_000
@@ -46,7 +48,13 @@ type parser struct {
 	rest     int // the line from which on the file does not count because its first document has ended, 0 if there is none
 }
 
+// maxProblems bounds the problems, and the warnings, that are kept of a file that is nothing but mistakes.
+const maxProblems = 10_000
+
 func (p *parser) problem(n *yaml.Node, rule, hint, format string, args ...any) {
+	if len(p.problems) >= maxProblems && rule != RuleLimits {
+		return
+	}
 	x := Problem{Rule: rule, Severity: Failing, Hint: hint, Message: fmt.Sprintf(format, args...)}
 	if n != nil {
 		x.Line, x.Column = n.Line, n.Column
@@ -55,6 +63,9 @@ func (p *parser) problem(n *yaml.Node, rule, hint, format string, args ...any) {
 }
 
 func (p *parser) warning(n *yaml.Node, rule, hint, format string, args ...any) {
+	if len(p.a.Warnings) >= maxProblems {
+		return
+	}
 	p.a.Warnings = append(p.a.Warnings, Problem{Line: n.Line, Column: n.Column, Rule: rule, Severity: Warning, Hint: hint,
 		Message: fmt.Sprintf(format, args...)})
 }
@@ -66,7 +77,7 @@ const (
 
 func (p *parser) file(data []byte) {
 	if len(data) > maxSize {
-		p.problem(nil, RuleLimits, "", "the file has %d bytes and may have %d", len(data), maxSize)
+		p.problem(nil, RuleLimits, "", tooLarge, len(data), maxSize)
 		return
 	}
 	d, problem := read(data)

@@ -22,7 +22,7 @@ func syntaxProblem(data []byte, err error) Problem {
 		x.Message, x.Hint = "it is not valid YAML: "+what, "save the file as UTF-8 text without control characters"
 		return x
 	}
-	if line == 0 || strings.HasPrefix(text, "did not find") || strings.Contains(text, "tab character") { // else it is where a list or text began
+	if len(data) <= maxSearched && (line == 0 || strings.HasPrefix(text, "did not find") || strings.Contains(text, "tab character")) { // else it is where a list or text began
 		line = failingLine(data, text)
 	}
 	if line == 0 {
@@ -46,6 +46,9 @@ func complaint(err error) (text string, line int) {
 	}
 	return text, line
 }
+
+// maxSearched is how large a file may be for failingLine, which reads it many times. Real files are far smaller.
+const maxSearched = 64 << 10
 
 // failingLine returns the first line with which the beginning of the file fails with a message, 0 if it cannot be found. The library stops
 // at the first mistake: every longer beginning fails with the same one.

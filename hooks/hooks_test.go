@@ -66,6 +66,9 @@ func TestTail(t *testing.T) {
 		if got := utf8.RuneCountInString(tail.String()); got != tt.chars {
 			t.Errorf("%s: %d characters kept, want %d", tt.name, got, tt.chars)
 		}
+		if strings.HasPrefix(tt.lines[len(tt.lines)-1], "zzz") && !strings.Contains(tail.String(), "\n[...]zzz") {
+			t.Errorf("%s: the beginning that was left out is not marked: %.60q", tt.name, tail.String())
+		}
 		if last := tt.lines[len(tt.lines)-1]; !strings.HasSuffix(tail.String(), last[max(0, len(last)-10):]) {
 			t.Errorf("%s: the end of the output is lost", tt.name)
 		}

@@ -79,7 +79,8 @@ func lookUp(name string) (*user.User, error) {
 	}
 	out, getentErr := exec.Command("getent", "passwd", name).Output()
 	if getentErr == nil {
-		if f := strings.Split(strings.TrimSpace(string(out)), ":"); len(f) >= 6 {
+		// getent takes a number for an id; su, which the official agents use, does not.
+		if f := strings.Split(strings.TrimSpace(string(out)), ":"); len(f) >= 6 && (f[0] == name || strings.Trim(name, "0123456789") != "") {
 			return &user.User{Username: f[0], Uid: f[2], Gid: f[3], HomeDir: f[5]}, nil
 		}
 	}

@@ -60,6 +60,7 @@ type Config struct {
 	RejectUnconfinedSELinuxInBundle bool
 	RejectSymlinkPermissionTargets  bool
 	IgnoreOwnershipInBundle         bool
+	FollowLinksOfOtherUsers         bool
 	RestrictAgentDirPermissions     bool
 	RestrictLogDirPermissions       bool
 	StripLoaderEnvInHooks           bool

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"codedeploy-agent/internal/allowance"
 )
 
 func TestDefaultsAreTheOfficialAgents(t *testing.T) {
@@ -163,6 +165,34 @@ func TestDocumentIsAConfiguration(t *testing.T) {
 	}
 }
 
+// The file for a new host gives what NewHost says, which is the defaults with every switch on that refuses something.
+func TestNewHost(t *testing.T) {
+	var b bytes.Buffer
+	if err := NewHostDocument(&b); err != nil {
+		t.Fatal(err)
+	}
+	c, warnings, err := Parse("x.yml", b.Bytes())
+	if err != nil || len(warnings) != 0 || !reflect.DeepEqual(c, NewHost()) {
+		t.Errorf("%v %v\n%s", err, warnings, b.String())
+	}
+	want := Default()
+	want.RejectSymlinksInBundle, want.RejectPathTraversalInBundle, want.RejectUnsafePermissionsInBundle = true, true, true
+	want.RejectUnconfinedSELinuxInBundle, want.RejectSymlinkPermissionTargets, want.IgnoreOwnershipInBundle = true, true, true
+	want.RestrictAgentDirPermissions, want.RestrictLogDirPermissions = true, true
+	want.StripLoaderEnvInHooks, want.RestrictHookEnvToAllowlist, want.DisablePowerShellProfileInHooks = true, true, true
+	want.DisableIMDSv1 = true
+	if got := NewHost(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	for _, k := range keys {
+		for _, prefix := range []string{"reject_", "restrict_", "strip_"} {
+			if strings.HasPrefix(k.name, prefix) && !k.onNewHost() {
+				t.Errorf("%s is off on a new host", k.name)
+			}
+		}
+	}
+}
+
 // docs/configuration.md holds the table of keys; UPDATE_DOCS=1 writes it anew.
 func TestReferenceIsInTheDocumentation(t *testing.T) {
 	const begin, end = "<!-- begin of the keys -->\n", "<!-- end of the keys -->\n"
@@ -246,8 +276,13 @@ func TestEveryKeyIsUsed(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(":verbose: true\nno_proxy: [a, b]\nmax_revisions: 9999999999999999999\n"))
+	f.Add([]byte("---\n:root_dir: '/srv'\narchive_max_extraction_size: 9223372036854775807TiB\nwait_between_runs: 1e308\n"))
+	f.Add([]byte("a: &a [*a]\nno_proxy: *a\nlog_dir: {}\nproxy_uri: http://[::1]:x\ndeploy_control_endpoint: https://u:p@h\n"))
+	f.Add([]byte("\xff\xfea\x00:\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, _, err := Parse("x.yml", data)
+		var c *Config
+		var err error
+		allowance.Hold(t, func() { c, _, err = Parse("x.yml", data) })
 		if (c == nil) == (err == nil) {
 			t.Fatal(c, err)
 		}

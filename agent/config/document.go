@@ -41,13 +41,16 @@ func Reference(w io.Writer) error {
 			}
 			continue
 		}
-		fmt.Fprintf(out, "## %s\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n", g.title)
+		fmt.Fprintf(out, "## %s\n\n| key | default | new host | allowed | meaning |\n| --- | --- | --- | --- | --- |\n", g.title)
 		for _, k := range g.keys {
-			value := "none"
+			value, newHost := "none", ""
 			if k.value != "" {
 				value = "`" + k.value + "`"
 			}
-			fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", k.name, value, k.allowed(), k.about)
+			if k.onNewHost() {
+				newHost = "`true`"
+			}
+			fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", k.name, value, newHost, k.allowed(), k.about)
 		}
 	}
 	return out.Flush()

@@ -100,8 +100,9 @@ func getent(ctx context.Context, database, name string) (int, error) {
 		return noID, fmt.Errorf("getent %s did not answer in time", database)
 	}
 	fields := strings.Split(string(bytes.TrimSpace(out)), ":")
-	// getent takes a number for an id and finds the account with that id; a name that is asked for must be its answer's name.
-	if err != nil || len(fields) < 3 || fields[0] != name {
+	// getent takes a number for an id and finds the account with that id; what is no number can have another spelling in the answer, as
+	// names of domains have.
+	if _, number := parseID(name); err != nil || len(fields) < 3 || fields[0] != name && (number == nil || fields[0] == "") {
 		return noID, errUnknownAccount
 	}
 	return parseID(fields[2])

@@ -270,7 +270,7 @@ func (a *application) stage() error {
 		if err := a.step("set the permissions of", d.path); err != nil {
 			return err
 		}
-		if err := a.change(filepath.Dir(place), filepath.Base(place), info{}, d.grants); err != nil {
+		if err := a.change(filepath.Dir(place), filepath.Base(place), d.new, d.grants); err != nil {
 			return err
 		}
 	}
@@ -291,7 +291,11 @@ func (a *application) make(s step, dir, name, path string) error {
 		return err
 	}
 	if s.dir != nil {
-		return to.mkdir(name)
+		if err := to.mkdir(name); err != nil || len(s.dir.grants) == 0 {
+			return err
+		}
+		s.dir.new, err = to.made(name)
+		return err
 	}
 	f := s.file
 	if f.info.kind == link {

@@ -2,6 +2,7 @@ package install
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -39,7 +40,7 @@ func newBuilder(ctx context.Context, r Request, o options, root string, left *re
 func (b *builder) run() error {
 	p := b.plan
 	var err error
-	if p.view, err = newView(p.left); err != nil {
+	if p.view, err = newView(p.left, p.request.Hardening.FollowForeignLinks); err != nil {
 		return fmt.Errorf("cannot see what the previous revision left: %w", err)
 	}
 	p.warnings = append(p.warnings, p.view.warnings...)
@@ -100,7 +101,7 @@ func (b *builder) provide(path string, line int) string {
 	}
 	found, err := b.plan.view.at(place)
 	if err != nil {
-		b.problem(line, path, "", "cannot look at %s: %v", show(path), err)
+		b.problem(line, path, "", "cannot look at %s: %v", show(path), plainError(err))
 		return ""
 	}
 	switch found.kind {
@@ -124,10 +125,13 @@ func (b *builder) provide(path string, line int) string {
 
 // through returns the directory that a link of the host leads to.
 func (b *builder) through(path, place string, line int) string {
-	end, found, err := b.plan.view.leads(place)
+	end, found, err := b.plan.view.leads(place, b.plan.view.foreign)
+	var foreign *foreignLinkError
 	switch {
+	case errors.As(err, &foreign):
+		b.problem(line, path, foreignLinkHint, "cannot install below %s: %v", show(path), foreign)
 	case err != nil:
-		b.problem(line, path, "", "cannot follow the link %s: %v", show(path), err)
+		b.problem(line, path, "", "cannot follow the link %s: %v", show(path), plainError(err))
 	case found.kind == directory || b.made[end] != nil:
 		return end
 	default:

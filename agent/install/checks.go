@@ -1,8 +1,6 @@
 package install
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,12 +31,8 @@ func (b *builder) checkAccess() {
 	slices.Sort(dirs)
 	for _, d := range dirs {
 		if err := mayChange(d); err != nil {
-			var pe *fs.PathError
-			if errors.As(err, &pe) {
-				err = pe.Err
-			}
 			b.problem(0, needed[d], "", "cannot change %s: its directory %s: %v (the agent runs as the user with the id %d)",
-				show(needed[d]), show(d), err, os.Geteuid())
+				show(needed[d]), show(d), plainError(err), os.Geteuid())
 		}
 	}
 }

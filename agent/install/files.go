@@ -153,11 +153,12 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 			return fmt.Errorf("cannot read the revision: %w", err)
 		}
 		if linked {
-			if b.expanded++; b.expanded == maxExpanded {
+			most := cmp.Or(b.plan.options.maxExpanded, maxExpanded)
+			if b.expanded++; b.expanded == most {
 				b.problem(line, rel, "put the files into the revision once, or link to them from the host",
-					"links to directories make more than %d files of the revision", maxExpanded)
+					"links to directories make more than %d files of the revision", most)
 			}
-			if b.expanded >= maxExpanded {
+			if b.expanded >= most {
 				return nil
 			}
 		}
@@ -246,7 +247,7 @@ func (b *builder) source(f *fileStep, from string, line int) bool {
 func (b *builder) existing(f *fileStep, place string, line int) (install, ok bool) {
 	found, err := b.plan.view.at(place)
 	if err != nil {
-		b.problem(line, f.path, "", "cannot look at %s: %v", show(f.path), err)
+		b.problem(line, f.path, "", "cannot look at %s: %v", show(f.path), plainError(err))
 		return false, false
 	}
 	if found.kind == absent {
@@ -255,8 +256,8 @@ func (b *builder) existing(f *fileStep, place string, line int) (install, ok boo
 	f.was, f.foreign = found, true
 	end := found
 	if found.kind == link {
-		if _, end, err = b.plan.view.leads(place); err != nil {
-			b.problem(line, f.path, "", "cannot follow the link %s: %v", show(f.path), err)
+		if _, end, err = b.plan.view.leads(place, true); err != nil {
+			b.problem(line, f.path, "", "cannot follow the link %s: %v", show(f.path), plainError(err))
 			return false, false
 		}
 	}

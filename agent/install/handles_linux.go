@@ -146,6 +146,29 @@ func (h *handle) mkdir(name string) error {
 	return h.fail("make the directory", name, unix.Mkdirat(h.fd, name, 0o777)) // the umask or a default acl decides, as for the official agents
 }
 
+// made returns the directory that was just made. Who may write to h can have put another one in its place, but none that is empty and
+// matters; what the name is from now on is compared with it.
+func (h *handle) made(name string) (info, error) {
+	fd, err := openat(h, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	if err != nil {
+		return info{}, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return info{}, h.fail("look at", name, err)
+	}
+	names, err := f.Readdirnames(1)
+	if len(names) > 0 {
+		return info{}, h.fail("use", name, errChanged)
+	}
+	if err != io.EOF {
+		return info{}, h.fail("read the directory", name, err)
+	}
+	return infoOfStat(&st), nil
+}
+
 func (h *handle) symlink(text, name string) error {
 	return h.fail("make the link", name, unix.Symlinkat(text, h.fd, name))
 }

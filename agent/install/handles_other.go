@@ -54,6 +54,8 @@ func (h *handle) look(name string) (info, error) {
 
 func (h *handle) mkdir(name string) error { return h.root.Mkdir(name, 0o777) }
 
+func (h *handle) made(name string) (info, error) { return h.look(name) }
+
 func (h *handle) symlink(text, name string) error { return h.root.Symlink(text, name) }
 
 // dress gives a link its owner, which does not matter enough to fail for (official agents).

@@ -55,6 +55,9 @@ type Hardening struct {
 	// RejectTraversal refuses destinations with more ".." than directories before it (reject_path_traversal_in_bundle). A source
 	// that leaves the archive is always refused.
 	RejectTraversal bool
+	// FollowForeignLinks follows links of the host that another user may change wherever they lead (follow_links_of_other_users, which the
+	// official agents do).
+	FollowForeignLinks bool
 }
 
 // options are the seams of a plan; the zero value is the real thing.
@@ -63,6 +66,8 @@ type options struct {
 	fault func(step, path string) error
 	// skipSync leaves out the calls that make everything durable, which take long on a busy machine.
 	skipSync bool
+	// maxExpanded takes the place of maxExpanded.
+	maxExpanded int
 	// copyOnly does without the file system's exchange of two names, as old file systems do.
 	copyOnly bool
 }
@@ -88,7 +93,7 @@ func build(ctx context.Context, r Request, o options) (*Plan, error) {
 	if fi, err := os.Stat(root); err != nil || !fi.IsDir() {
 		return nil, fmt.Errorf("cannot use %s as the unpacked revision: it is not a directory", r.Archive)
 	}
-	left, err := readRemains(r.CleanupFile)
+	left, err := readRemains(r.CleanupFile, r.InstructionsFile)
 	if err != nil {
 		return nil, err
 	}

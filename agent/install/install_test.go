@@ -669,6 +669,21 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// Two links to one directory in each of thirty would be a billion files.
+func TestLinksThatMultiply(t *testing.T) {
+	h := newHost(t)
+	h.options.maxExpanded = 2_000
+	pairs := []string{"0/f", "x"}
+	for i := 1; i < 30; i++ {
+		pairs = append(pairs, fmt.Sprintf("%d/a", i), fmt.Sprintf("-> ../%d", i-1), fmt.Sprintf("%d/b", i), fmt.Sprintf("-> ../%d", i-1))
+	}
+	p, err := h.plan(h.archive(pairs...), "files:\n  - source: \"29\"\n    destination: DEST\n")
+	var e *Error
+	if p != nil || !errors.As(err, &e) || len(e.Problems) != 1 || !strings.Contains(err.Error(), "make more than 2000 files") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A list can be written by an official agent, by an earlier version, or by somebody who wants something deleted.
 func TestCleanupList(t *testing.T) {
 	h := newHost(t)

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,13 +39,18 @@ func (b *builder) throughLink(t *target) bool {
 		return false
 	}
 	end, found, err := b.resolve(f.dir, f.text, maxLinks)
+	var foreign *foreignLinkError
+	if errors.As(err, &foreign) {
+		b.problem(line, t.path, foreignLinkHint, "the permissions of the link %s would change something else: %v", show(t.path), foreign)
+		return false
+	}
 	if err != nil {
-		b.problem(line, t.path, "", "cannot follow the link %s: %v", show(t.path), err)
+		b.problem(line, t.path, "", "cannot follow the link %s: %v", show(t.path), plainError(err))
 		return false
 	}
 	t.file, t.place, t.linked = nil, end, true
 	switch {
-	case b.files[end] != nil:
+	case b.files[end] != nil && b.files[end].info.kind != link: // which it is where links lead in a circle
 		t.file = b.files[end]
 		t.file.grants = append(t.file.grants, t.grant)
 	case b.made[end] != nil:
@@ -55,6 +61,10 @@ func (b *builder) throughLink(t *target) bool {
 		return false
 	case found.kind == special:
 		b.problem(line, t.path, "leave it out of the permissions", "the permissions of %s would change the device, FIFO or socket %s", show(t.path), show(end))
+		return false
+	case found.kind == regular && found.links > 1 && b.shared(end):
+		b.problem(line, t.path, "remove the other names, or leave it out of the permissions",
+			"the permissions of the link %s would change %s, which has %d names in directories that other users may change", show(t.path), show(end), found.links)
 		return false
 	default:
 		b.warning(line, t.path, "set reject_symlink_permission_targets to refuse this",
@@ -113,17 +123,47 @@ func (b *builder) resolve(dir, path string, links int) (string, info, error) {
 		if links == 0 {
 			return place, info{}, nil
 		}
-		rest := filepath.Join(parts[i+1:]...)
-		if rest == "" {
-			return b.resolve(at, text, links-1)
-		}
 		end, stands, err := b.resolve(at, text, links-1)
-		if err != nil || stands.kind != directory {
+		if err != nil {
 			return end, info{}, err
+		}
+		if err := b.trust(place, end, stands); err != nil {
+			return end, info{}, err
+		}
+		rest := filepath.Join(parts[i+1:]...)
+		switch {
+		case rest == "":
+			return end, stands, nil
+		case stands.kind != directory:
+			return end, info{}, nil
 		}
 		return b.resolve(end, rest, links-1)
 	}
 	return at, found, nil
+}
+
+// trust says why a link is not to be followed from its place to where it ends. One that the revision installs is, and so is what leads to
+// something that it installs; for others see follow.
+func (b *builder) trust(place, end string, stands info) error {
+	if stands.kind == absent || b.files[place] != nil || b.files[end] != nil || b.made[end] != nil {
+		return nil
+	}
+	_, now, err := follow(place, b.plan.view.foreign)
+	if err == nil && !now.same(stands) {
+		err = errChanged
+	}
+	return err
+}
+
+// shared says whether others than root and this process's user may put names into the directory of a place, also second names of files that
+// are not theirs.
+func (b *builder) shared(place string) bool {
+	fi, err := os.Lstat(filepath.Dir(place))
+	if err != nil {
+		return true
+	}
+	dir := infoOf(fi)
+	return suspect(dir, dir) != noID || dir.mode&0o022 != 0
 }
 
 // future is what will stand at a place, and where it leads if it is a link.

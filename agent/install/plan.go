@@ -34,6 +34,7 @@ type dirStep struct {
 	dir, name string // its place: the directory it is made in, without links on the way, and its name
 	// was is what the previous revision has at the place. A directory stays; what is in it may be in use.
 	was    *remnant
+	new    info // what was made, if there are grants
 	grants []*grant
 }
 

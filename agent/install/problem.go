@@ -1,7 +1,9 @@
 package install
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"unicode"
@@ -55,8 +57,22 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// show prints a path as it is, or quoted if it holds what would confuse a terminal or a log.
+// plainError is an error without the path that the message has already.
+func plainError(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// show prints a path as it is, or quoted if it holds what would confuse a terminal or a log. Of one that is too long for a screen it prints
+// both ends.
 func show(path string) string {
+	const most, end = 1000, 100
+	if len(path) > most {
+		return strconv.Quote(path[:end]) + " … " + strconv.Quote(path[len(path)-end:])
+	}
 	for _, r := range path {
 		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return strconv.Quote(path)

@@ -29,6 +29,7 @@ type remains struct {
 	contexts []string // paths with SELinux rules, in the order in which they are removed
 	list     stateFile
 	names    stateFile
+	injected map[string]bool
 	warnings []Problem
 }
 
@@ -40,9 +41,14 @@ type stateFile struct {
 	mode    fs.FileMode
 }
 
-func readRemains(list string) (*remains, error) {
+// readRemains reads the clean-up list. instructions is the file that the Install which wrote the list has left beside it, see injected.
+func readRemains(list, instructions string) (*remains, error) {
 	r := &remains{}
-	var err error
+	wrote, err := (&remains{}).read(instructions)
+	if err != nil {
+		return nil, err
+	}
+	r.injected = injected(wrote.content)
 	if r.list, err = r.read(list); err != nil {
 		return nil, err
 	}
@@ -93,6 +99,8 @@ func (r *remains) accept(line string) (string, bool) {
 		why = "it climbs above the root directory"
 	case filepath.Dir(filepath.Clean(line)) == filepath.Clean(line):
 		why = "it is a root directory"
+	case r.injected[line]:
+		why = "it is part of the name of a file that the previous revision installed, and no file itself"
 	}
 	if why != "" {
 		r.warn(line, "a line of the clean-up list is not followed: "+why, "remove by hand what it names if that is still there")

@@ -8,6 +8,16 @@ import (
 // openState opens a list.
 func openState(path string) (*os.File, error) { return os.Open(path) }
 
+// namesIn lists a directory.
+func namesIn(path string) ([]string, error) {
+	d, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Readdirnames(-1)
+}
+
 // distrust says why a list could have been written by somebody else, or nothing. Who may write below the deployment root is the
 // business of its access list on Windows.
 func distrust(fi fs.FileInfo) string {

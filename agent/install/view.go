@@ -24,14 +24,16 @@ type view struct {
 	gone     map[string]*remnant // by place
 	remnants []*remnant          // in the order in which the list removes them
 	listed   map[string]bool     // the paths of the clean-up list
-	real     map[string]string   // a directory's path without links; "" if it does not exist
+	real     map[string]string   // a directory's path without links; "" if it does not exist or must not be reached
+	foreign  bool                // follow links that other users may change
+	distrust map[string]bool     // links that are not followed, told already
 	warnings []Problem
 }
 
 // newView executes the clean-up list in thought.
-func newView(left *remains) (*view, error) {
-	v := &view{gone: map[string]*remnant{}, listed: make(map[string]bool, len(left.paths)), real: map[string]string{},
-		warnings: left.warnings}
+func newView(left *remains, foreign bool) (*view, error) {
+	v := &view{gone: map[string]*remnant{}, listed: make(map[string]bool, len(left.paths)), real: map[string]string{}, foreign: foreign,
+		distrust: map[string]bool{}, warnings: left.warnings}
 	for _, p := range left.paths {
 		v.listed[p] = true
 	}
@@ -61,7 +63,7 @@ func (v *view) remove(path string, redirected map[string]bool) error {
 		return nil // listed twice
 	}
 	fi, err := os.Lstat(r.place())
-	if missing(err) {
+	if missing(err) || tooLong(err) {
 		return nil
 	}
 	if err != nil {
@@ -103,12 +105,7 @@ func (v *view) empties(r *remnant) (bool, error) {
 	if fi, err := os.Lstat(r.dir); err == nil && infoOf(fi).dev != r.info.dev {
 		return false, nil
 	}
-	d, err := os.Open(r.place())
-	if err != nil {
-		return false, err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
+	names, err := namesIn(r.place())
 	if err != nil {
 		return false, err
 	}
@@ -120,13 +117,23 @@ func (v *view) empties(r *remnant) (bool, error) {
 	return true, nil
 }
 
-// canonical is the directory's path without links, or "" if there is no such directory.
+// canonical is the directory's path without links, or "" if there is no such directory. It is "", too, if a link on the way is not to be
+// trusted, which is told once for each link: nobody may make the agent remove something elsewhere by putting a link into a listed path.
 func (v *view) canonical(dir string) (string, error) {
 	if c, ok := v.real[dir]; ok {
 		return c, nil
 	}
-	c, err := filepath.EvalSymlinks(dir)
-	if missing(err) {
+	c, _, err := follow(dir, v.foreign)
+	var foreign *foreignLinkError
+	switch {
+	case missing(err) || looping(err) || tooLong(err):
+		c, err = "", nil
+	case errors.As(err, &foreign):
+		if !v.distrust[foreign.link] {
+			v.distrust[foreign.link] = true
+			v.warnings = append(v.warnings, Problem{Path: dir, Hint: foreignLinkHint,
+				Message: "what the previous revision has below " + show(foreign.link) + " is not removed: " + foreign.Error()})
+		}
 		c, err = "", nil
 	}
 	if err == nil {
@@ -156,9 +163,9 @@ func (v *view) at(place string) (info, error) {
 	return infoOf(fi), nil
 }
 
-// leads says where the link at a place ends and what stands there; nothing for a link that dangles.
-func (v *view) leads(place string) (string, info, error) {
-	end, err := filepath.EvalSymlinks(place)
+// leads says where the link at a place ends and what stands there; nothing for a link that dangles. See follow for foreign.
+func (v *view) leads(place string, foreign bool) (string, info, error) {
+	end, _, err := follow(place, foreign)
 	if missing(err) || looping(err) {
 		return "", info{}, nil
 	}

@@ -17,26 +17,30 @@ import (
 // CopyDirectory makes the directory dst a copy of the contents of src, for local deployments of the type directory. Like Unpack it
 // works under a hidden name beside dst and renames at the end. The copies are new files and directories of the agent's user, as
 // with the official agent 1.8: they have the time of the copy, files their modes without write permission for others, and
-// directories mode 0755. Links are made again with their targets as they are. Devices, named pipes and sockets are refused. dst itself gets the
-// mode.
-func CopyDirectory(ctx context.Context, src, dst string, mode fs.FileMode) error {
-	return copyDirectory(ctx, src, dst, mode, renewed)
+// directories mode 0755. Links are made again with their targets as they are. Devices, named pipes and sockets are refused. Of the
+// options those about links, set-id files and dst's own mode count.
+func CopyDirectory(ctx context.Context, src, dst string, o UnpackOptions) error {
+	return copyDirectory(ctx, src, dst, o, renewed)
 }
 
 // CopyArchive is CopyDirectory for an archive that Unpack made: the copy is as if it had been unpacked again, with the modes, times
-// and, when the agent runs as root, the owners of src.
-func CopyArchive(ctx context.Context, src, dst string, mode fs.FileMode) error {
-	return copyDirectory(ctx, src, dst, mode, preserved)
+// and, when the agent runs as root, the owners of src. Of the options those about links, set-id files, owners and dst's own mode count.
+func CopyArchive(ctx context.Context, src, dst string, o UnpackOptions) error {
+	as := preserved
+	if o.IgnoreOwnership {
+		as = func(info fs.FileInfo) attributes { a := preserved(info); a.uid, a.gid = -1, -1; return a }
+	}
+	return copyDirectory(ctx, src, dst, o, as)
 }
 
-func copyDirectory(ctx context.Context, src, dst string, mode fs.FileMode, as func(fs.FileInfo) attributes) error {
-	if err := disk.Explain(copyContents(ctx, src, dst, mode, as), filepath.Dir(dst), 0); err != nil {
+func copyDirectory(ctx context.Context, src, dst string, o UnpackOptions, as func(fs.FileInfo) attributes) error {
+	if err := disk.Explain(copyContents(ctx, src, dst, o, as), filepath.Dir(dst), 0); err != nil {
 		return fmt.Errorf("cannot copy the directory %s: %w", src, err)
 	}
 	return nil
 }
 
-func copyContents(ctx context.Context, src, dst string, mode fs.FileMode, as func(fs.FileInfo) attributes) error {
+func copyContents(ctx context.Context, src, dst string, o UnpackOptions, as func(fs.FileInfo) attributes) error {
 	if err := outside(src, filepath.Dir(dst)); err != nil {
 		return err
 	}
@@ -49,12 +53,12 @@ func copyContents(ctx context.Context, src, dst string, mode fs.FileMode, as fun
 	if err != nil {
 		return err
 	}
-	c := &copier{ctx: ctx, gauge: disk.Gauge{Dir: filepath.Dir(dst)}, as: as}
+	c := &copier{ctx: ctx, o: o, gauge: disk.Gauge{Dir: filepath.Dir(dst)}, as: as}
 	c.tree = newTree(s.root, func(bool) error { return c.gauge.Made(0) })
 	err = c.directory(from, ".")
 	c.tree.close()
 	if err == nil {
-		err = c.tree.finish(ctx, ".", mode)
+		err = c.tree.finish(ctx, ".", o.mode())
 	}
 	if err == nil {
 		err = s.publish(".")
@@ -95,6 +99,7 @@ func outside(src, dst string) error {
 
 type copier struct {
 	ctx   context.Context
+	o     UnpackOptions
 	tree  *tree
 	gauge disk.Gauge
 	as    func(fs.FileInfo) attributes // of the copy of an entry
@@ -154,6 +159,9 @@ func (c *copier) entry(from *os.Root, base, at string) error {
 		}
 		return c.directory(sub, at)
 	case fs.ModeSymlink:
+		if err := c.o.link(); err != nil {
+			return err
+		}
 		target, err := from.Readlink(base)
 		if err != nil {
 			return err
@@ -177,6 +185,9 @@ func (c *copier) file(from *os.Root, base, at string) error {
 	}
 	if !info.Mode().IsRegular() {
 		return errors.New("it became a special file while it was being copied")
+	}
+	if err := c.o.setID(c.as(info).mode); err != nil {
+		return err
 	}
 	if err := c.gauge.Expect(info.Size()); err != nil {
 		return err

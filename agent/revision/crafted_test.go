@@ -225,7 +225,7 @@ func TestUnpackCrafted(t *testing.T) {
 }
 
 // dosZip has one entry as a program of Windows writes it.
-func dosZip(t *testing.T, name string) []byte {
+func dosZip(t testing.TB, name string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)

@@ -91,7 +91,7 @@ func TestCopyArchive(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dst, "older"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := CopyArchive(context.Background(), src, dst, 0o755); err != nil {
+	if err := CopyArchive(context.Background(), src, dst, UnpackOptions{}); err != nil {
 		t.Fatalf("CopyArchive = %v, want no error", err)
 	}
 	want, got := snapshot(t, src), snapshot(t, dst)
@@ -124,7 +124,7 @@ func TestCopyDirectory(t *testing.T) {
 		}
 	}
 	for range 2 { // again over the first one
-		if err := CopyDirectory(context.Background(), src, dst, 0o755); err != nil {
+		if err := CopyDirectory(context.Background(), src, dst, UnpackOptions{}); err != nil {
 			t.Fatalf("CopyDirectory = %v, want no error", err)
 		}
 	}
@@ -171,7 +171,7 @@ func TestCopyDirectoryRefuses(t *testing.T) {
 		if dst == "" {
 			dst = filepath.Join(t.TempDir(), "archive")
 		}
-		if err := CopyDirectory(context.Background(), src, dst, 0o755); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := CopyDirectory(context.Background(), src, dst, UnpackOptions{}); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("CopyDirectory(%s) = %v, want an error with %q", name, err, test.want)
 		}
 		if _, err := os.Lstat(dst); err == nil {
@@ -192,7 +192,7 @@ func TestCopyDirectoryLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := CopyDirectory(context.Background(), src, dst, 0o755); err != nil {
+	if err := CopyDirectory(context.Background(), src, dst, UnpackOptions{}); err != nil {
 		t.Fatalf("CopyDirectory = %v, want no error", err)
 	}
 	for name, target := range map[string]string{"etc": "/etc", "up": "..", "self": "self"} {

@@ -137,7 +137,7 @@ func (u *unpacker) tarEntry(r io.Reader, h *tar.Header, owners *owners) error {
 	case tar.TypeDir, 'D': // D: a directory of GNU tar's incremental dumps; its list of names is skipped
 		return u.tree.directory(name, a)
 	case tar.TypeSymlink:
-		if err := u.link(); err != nil {
+		if err := u.o.link(); err != nil {
 			return err
 		}
 		if name == "." {
@@ -169,7 +169,7 @@ func (u *unpacker) leaveOut(name, what string) {
 }
 
 func (u *unpacker) tarLink(name, linked string) error {
-	if err := u.link(); err != nil {
+	if err := u.o.link(); err != nil {
 		return err
 	}
 	target, err := u.name(linked)

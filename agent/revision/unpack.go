@@ -117,11 +117,7 @@ func unpack(ctx context.Context, f Format, in *os.File, archive string, o Unpack
 	if err != nil {
 		return err
 	}
-	mode := o.Mode
-	if mode == 0 {
-		mode = 0o755
-	}
-	if err := u.tree.finish(ctx, top, mode); err != nil {
+	if err := u.tree.finish(ctx, top, o.mode()); err != nil {
 		return err
 	}
 	return s.publish(top)
@@ -152,9 +148,25 @@ func (u *unpacker) name(raw string) (string, error) {
 }
 
 // link checks whether links are allowed.
-func (u *unpacker) link() error {
-	if u.o.RejectSymlinks {
+func (o *UnpackOptions) link() error {
+	if o.RejectSymlinks {
 		return errors.New("it is a link (refused by the setting reject_symlinks_in_bundle)")
+	}
+	return nil
+}
+
+// mode is the archive's own mode.
+func (o *UnpackOptions) mode() fs.FileMode {
+	if o.Mode == 0 {
+		return 0o755
+	}
+	return o.Mode
+}
+
+// setID checks whether a file may have the mode.
+func (o *UnpackOptions) setID(mode uint32) error {
+	if o.RejectSetID && mode&0o6000 != 0 {
+		return fmt.Errorf("it is a set-id file, mode %04o (refused by the setting reject_unsafe_permissions_in_bundle)", mode)
 	}
 	return nil
 }
@@ -164,8 +176,8 @@ func (u *unpacker) regular(name string, a attributes, r io.Reader) error {
 	if name == "." {
 		return errors.New("it is a file without a name")
 	}
-	if u.o.RejectSetID && a.mode&0o6000 != 0 {
-		return fmt.Errorf("it is a set-id file, mode %04o (refused by the setting reject_unsafe_permissions_in_bundle)", a.mode)
+	if err := u.o.setID(a.mode); err != nil {
+		return err
 	}
 	return u.tree.file(name, a, func(f *os.File) error { return u.copy(f, r) })
 }

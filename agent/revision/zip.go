@@ -112,7 +112,7 @@ func (u *unpacker) zipEntry(f *zip.File) error {
 }
 
 func (u *unpacker) zipLink(name string, a attributes, r io.Reader) error {
-	if err := u.link(); err != nil {
+	if err := u.o.link(); err != nil {
 		return err
 	}
 	if name == "." {

@@ -30,7 +30,7 @@ func TestFilesThatOthersCanWriteAreRefused(t *testing.T) {
 		code int // of deploy-local
 	}{
 		{"conf/agent.yml", 0o666, 0o644, 2}, {"conf", 0o777, 0o755, 2}, {"conf/ca.pem", 0o646, 0o644, 1}, {"conf/signers.pem", 0o666, 0o644, 0},
-		{"root.state/journal", 0o777, 0o700, 0}, {"root.state", 0o777, 0o711, 0},
+		{"root.state/journal", 0o777, 0o700, 0}, {"root.state", 0o777, 0o711, 1},
 	} {
 		if err := os.MkdirAll(h.path("root.state/journal"), 0o711); err != nil {
 			t.Fatal(err)
