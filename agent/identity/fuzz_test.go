@@ -29,7 +29,7 @@ func FuzzOnPremises(f *testing.F) {
 				return
 			}
 			var id *Identity
-			id, err = file.identity(context.Background())
+			id, err = New(Options{}).onPremises(context.Background(), file)
 			if err == nil && (id.Region == "" || id.Credentials == nil || !strings.HasPrefix(id.HostIdentifier, "arn:")) {
 				t.Fatalf("%+v", id)
 			}

@@ -172,7 +172,7 @@ func TestRefusals(t *testing.T) {
 
 func TestDeliveries(t *testing.T) {
 	t.Parallel()
-	s := newTestService(t, Options{Hold: time.Millisecond, Redeliver: 30 * time.Millisecond})
+	s := newTestService(t, Options{Hold: time.Millisecond, Redeliver: 400 * time.Millisecond})
 	c := newCaller(t, s)
 	poll := func() any {
 		return c.must(t, "PollHostCommand", fields{"HostIdentifier": testHost}).field("HostCommand", "HostCommandIdentifier")
@@ -188,12 +188,12 @@ func TestDeliveries(t *testing.T) {
 	if got := poll(); got != nil {
 		t.Errorf("second poll = %v, want nothing: it was just delivered", got)
 	}
-	time.Sleep(40 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond)
 	if got := poll(); got != "hc-once" {
 		t.Errorf("poll without an acknowledgement = %v, want hc-once again", got)
 	}
 	ack("hc-once")
-	time.Sleep(40 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond)
 	if got := poll(); got != nil {
 		t.Errorf("poll after the acknowledgement = %v, want nothing", got)
 	}
@@ -274,7 +274,7 @@ func TestAckAnswers(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	s := newTestService(t, Options{StartLimit: 20 * time.Millisecond, EventLimit: 60 * time.Millisecond})
+	s := newTestService(t, Options{StartLimit: 600 * time.Millisecond, EventLimit: 700 * time.Millisecond})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	ignored := mustQueue(t, s, CommandOptions{Name: "Install", Host: testHost})
