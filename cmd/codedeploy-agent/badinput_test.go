@@ -24,6 +24,7 @@ func newCommand(h *host, args ...string) ran {
 	cmd := exec.CommandContext(h.context(), binary, args...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = &out, &errOut, h.env, h.dir
+	h.process(cmd)
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		h.t.Fatal(err)
 	}

@@ -14,21 +14,8 @@ import (
 	"time"
 )
 
-// layOut writes files as a plain directory and returns its path.
-func (h *host) layOut(name string, files []file) string {
-	h.t.Helper()
-	for _, f := range files {
-		h.write(name+"/"+f.name, f.content)
-		mode := f.mode
-		if mode == 0 {
-			mode = 0o644
-		}
-		if err := os.Chmod(h.path(name+"/"+f.name), os.FileMode(mode)); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	return h.path(name)
-}
+// What tests put on a host must not depend on the umask of whoever runs them.
+func init() { syscall.Umask(0o022) }
 
 func TestDeployLocalTwice(t *testing.T) {
 	t.Parallel()
@@ -175,38 +162,39 @@ func TestDeployLocalRunsScriptsAsOtherUsers(t *testing.T) {
 
 func TestDeployLocalAsOrdinaryUser(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	var credential *syscall.Credential
-	if os.Getuid() == 0 {
-		nobody, err := user.Lookup("nobody")
-		if err != nil {
-			t.Skip("running as root and there is no user nobody to be instead")
-		}
-		uid, _ := strconv.Atoi(nobody.Uid)
-		gid, _ := strconv.Atoi(nobody.Gid)
-		credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if !reachable(h.dir) {
-			t.Skip("the temporary directory cannot be reached by other users")
-		}
-		if err := os.Chown(h.dir, uid, gid); err != nil {
-			t.Fatal(err)
-		}
-	}
+	h := newHostOf(t, ordinaryUser(t))
 	for _, label := range []string{"one", "two"} {
 		dir := h.layOut("bundle-"+label, h.revision(label, nil))
-		cmd := exec.Command(binary, "deploy-local", "-c", h.config, "-l", dir)
-		cmd.Dir, cmd.Env = h.dir, h.env
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("deploy-local as an ordinary user: %v\n%s", err, out)
+		if r := newCommand(h, "deploy-local", "-c", h.config, "-l", dir); r.code != 0 {
+			t.Fatalf("deploy-local as an ordinary user: %+v", r)
 		}
 		h.wantTree(". drwxr-xr-x", "index.html -rw-r--r-- "+label)
 	}
 }
 
-// reachable says whether other users can get to dir.
-func reachable(dir string) bool {
-	for d := filepath.Dir(dir); d != "/"; d = filepath.Dir(d) {
+// ordinaryUser is who an agent without root's rights runs as: nobody if the tests run as root, else nil, which is who they run as.
+func ordinaryUser(t testing.TB) *account {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return nil
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Skip("running as root and there is no user nobody to be instead")
+	}
+	if !reachable(binary) {
+		t.Skip("the temporary directory cannot be reached by other users")
+	}
+	uid, _ := strconv.Atoi(nobody.Uid)
+	gid, _ := strconv.Atoi(nobody.Gid)
+	return &account{nobody.Username, uid, gid, func(c *exec.Cmd) {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	}}
+}
+
+// reachable says whether other users can get to a file.
+func reachable(path string) bool {
+	for d := filepath.Dir(path); d != "/"; d = filepath.Dir(d) {
 		info, err := os.Stat(d)
 		if err != nil || info.Mode()&0o001 == 0 {
 			return false
