@@ -2,12 +2,14 @@ package install
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"codedeploy-agent/agent/custody"
@@ -60,6 +62,7 @@ func readRemains(list, instructions string) (*remains, error) {
 			r.paths = append(r.paths, p)
 		}
 	}
+	odd := len(r.paths) > 0
 	lines := bytes.Split(r.list.content, []byte{'\n'})
 	for _, line := range backwards(lines[:len(lines)-1]) { // what follows the last line feed was cut short
 		text := strings.TrimSpace(string(line))
@@ -73,8 +76,15 @@ func readRemains(list, instructions string) (*remains, error) {
 			r.paths = append(r.paths, p)
 		}
 	}
+	if odd {
+		// Two lists have no common order: what is in a directory goes before it.
+		slices.SortStableFunc(r.paths, func(a, b string) int { return cmp.Compare(depth(b), depth(a)) })
+	}
 	return r, nil
 }
+
+// depth is how many directories a clean path has.
+func depth(path string) int { return strings.Count(path, string(filepath.Separator)) }
 
 func backwards(lines [][]byte) [][]byte {
 	out := make([][]byte, 0, len(lines))

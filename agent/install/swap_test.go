@@ -192,7 +192,9 @@ func TestSwap(t *testing.T) {
 	// A second place further down: the link that takes the place of d/app leads to the same tree.
 	deep := filepath.Join(base, honestName, "d")
 	h.must(errors.Join(os.Mkdir(deep, 0o755), os.Mkdir(filepath.Join(deep, honestName), 0o755), os.Symlink(h.path("canary"), filepath.Join(deep, evilName))))
-	h.must(filepath.WalkDir(base, func(p string, _ os.DirEntry, err error) error { return errors.Join(err, os.Lchown(p, hostileUser, hostileUser)) }))
+	h.must(filepath.WalkDir(base, func(p string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(p, hostileUser, hostileUser))
+	}))
 	archives, texts := h.hostileRevisions(base)
 	archives = append(archives, h.archive("x", "4", "d/y", "4", "d/e/z", "4"))
 	texts = append(texts, "file_exists_behavior: OVERWRITE\nfiles:\n  - source: /\n    destination: "+deep+"/app\n")

@@ -208,8 +208,15 @@ func TestDeliveries(t *testing.T) {
 	if got := poll(); got != nil {
 		t.Errorf("poll = %v, want nothing", got)
 	}
-	if got := twice.Result().Deliveries; got != 2 {
-		t.Errorf("Deliveries = %d, want 2", got)
+	s.DeliverAgain(twice)
+	if got := poll(); got != "hc-twice" {
+		t.Errorf("poll = %v, want hc-twice a third time", got)
+	}
+	if got := poll(); got != nil {
+		t.Errorf("poll = %v, want nothing", got)
+	}
+	if got := twice.Result().Deliveries; got != 3 {
+		t.Errorf("Deliveries = %d, want 3", got)
 	}
 	if _, err := s.Queue(CommandOptions{ID: "hc-twice", Host: testHost}); err == nil {
 		t.Error("Queue() of a known identifier = nil error, want one")

@@ -159,6 +159,22 @@ func (s *Service) Queue(options CommandOptions) (*Command, error) {
 	return c, nil
 }
 
+// DeliverAgain has the next poll of the command's host deliver it once more, whatever has become of it, as a service does that
+// has lost what it knew.
+func (s *Service) DeliverAgain(c *Command) {
+	q := &s.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c.mu.Lock()
+	c.options.Deliveries = max(c.options.Deliveries, c.delivered) + 1
+	c.mu.Unlock()
+	if line := q.waiting[c.options.Host]; !slices.Contains(line, c) {
+		q.waiting[c.options.Host] = append(line, c)
+	}
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
 // watch ends a command whose host does not do its part in time.
 func (s *Service) watch(c *Command) {
 	limit := s.clock.After(s.options.StartLimit)

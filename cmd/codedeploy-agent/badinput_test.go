@@ -29,6 +29,7 @@ func runProgram(h *host, program string, args ...string) ran {
 	cmd := exec.CommandContext(h.context(), program, args...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = &out, &errOut, h.env, h.dir
+	h.process(cmd)
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		h.t.Fatal(err)
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"os"
@@ -11,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -39,19 +38,50 @@ func TestMain(m *testing.M) {
 		}
 		binary = filepath.Join(dir, "codedeploy-agent")
 		args := []string{"build", "-buildvcs=false", "-o", binary}
+		races := filepath.Join(dir, "races")
 		if raceDetector {
 			args = append(args, "-race")
+			if err := watchRaces(races); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
 		}
 		build := exec.Command("go", append(args, ".")...)
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "cannot build the agent: %v\n%s", err, out)
 			return 1
 		}
-		return m.Run()
+		code := m.Run()
+		if n := printRaces(races); n > 0 && code == 0 {
+			code = 1
+		}
+		return code
 	}())
 }
 
-// group is the deployment group of the tests.
+// watchRaces has every process of the agent, the runners of hooks too, report races into a directory: nobody sees their standard error.
+// The race detector's second of patience at the end of a process is taken away, because a hook's runner is a process.
+func watchRaces(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		return err
+	}
+	return os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0 log_path="+filepath.Join(dir, "race")))
+}
+
+// printRaces prints what the agent's processes reported and returns how many did.
+func printRaces(dir string) int {
+	reports, _ := filepath.Glob(filepath.Join(dir, "race.*"))
+	for _, path := range reports {
+		report, _ := os.ReadFile(path)
+		fmt.Fprintf(os.Stderr, "a process of the agent has a data race:\n%s\n", report)
+	}
+	return len(reports)
+}
+
+// group is the deployment group of the tests that need only one.
 const group = "1f2e3d4c-0000-4000-8000-000000000001"
 
 // host is a host with the real agent, its own state and destination, and a command service of its own.
@@ -66,15 +96,36 @@ type host struct {
 	metadata *rehearsal.Metadata
 	workflow *rehearsal.Workflow
 	env      []string
+	group    string   // deployment group of its deployments
+	user     *account // who the agent runs as; nil means who the tests run as
+
+	n      *atomic.Int64 // numbers its deployments
+	shared bool          // by tests that tell their part of its log themselves
 
 	agent  *exec.Cmd
 	exited chan error
 	output *bytes.Buffer
-	n      int
+}
+
+// account is an ordinary user of this machine.
+type account struct {
+	name     string
+	uid, gid int
+	become   func(*exec.Cmd) // makes a command a process of the user
+}
+
+// process makes a command a process of the host's user.
+func (h *host) process(c *exec.Cmd) {
+	if h.user != nil {
+		h.user.become(c)
+	}
 }
 
 // newHost makes a host whose agent is not running yet. settings are lines of the agent's configuration.
-func newHost(t testing.TB, settings ...string) *host {
+func newHost(t testing.TB, settings ...string) *host { return newHostOf(t, nil, settings...) }
+
+// newHostOf makes a host whose agent runs as a user.
+func newHostOf(t testing.TB, user *account, settings ...string) *host {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "codedeploy-host-") // other users must reach it, which t.TempDir does not allow
 	if err != nil {
@@ -84,7 +135,8 @@ func newHost(t testing.TB, settings ...string) *host {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h := &host{t: t, program: binary, dir: dir}
+	h := &host{t: t, program: binary, dir: dir, group: group, user: user, n: new(atomic.Int64)}
+	h.give(dir)
 	h.dest, h.notes, h.config = h.path("srv"), h.path("notes"), h.path("agent.yml")
 	h.service, err = rehearsal.NewService(rehearsal.Options{Redeliver: time.Second})
 	if err != nil {
@@ -106,7 +158,7 @@ func newHost(t testing.TB, settings ...string) *host {
 	h.env = append(os.Environ(), "AWS_EC2_METADATA_SERVICE_ENDPOINT="+h.metadata.URL(), "AWS_REGION=", "AWS_HOST_IDENTIFIER=")
 	t.Cleanup(func() {
 		h.kill()
-		if t.Failed() && h.output != nil {
+		if t.Failed() && h.output != nil && !h.shared {
 			t.Logf("the agent's log:\n%s", h.log())
 		}
 	})
@@ -123,6 +175,19 @@ func (h *host) write(name, content string) {
 	}
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 		h.t.Fatal(err)
+	}
+	for at := path; len(at) > len(h.dir); at = filepath.Dir(at) {
+		h.give(at)
+	}
+}
+
+// give makes something the property of the agent's user.
+func (h *host) give(path string) {
+	h.t.Helper()
+	if h.user != nil {
+		if err := os.Lchown(path, h.user.uid, h.user.gid); err != nil {
+			h.t.Fatal(err)
+		}
 	}
 }
 
@@ -142,6 +207,7 @@ func (h *host) start() {
 	h.t.Helper()
 	h.agent = exec.Command(h.program, "run", "--config-file", h.config)
 	h.agent.Env, h.agent.Dir = h.env, "/"
+	h.process(h.agent)
 	h.output = new(bytes.Buffer)
 	h.agent.Stdout, h.agent.Stderr = h.output, h.output
 	if err := h.agent.Start(); err != nil {
@@ -188,12 +254,6 @@ func (h *host) wait() int {
 	return code
 }
 
-// file is one file of a bundle; a nil mode means 0644, a content starting with "link:" a symlink.
-type file struct {
-	name, content string
-	mode          int64
-}
-
 // hookNote is a script that notes its event, its revision and what body does.
 func hookNote(notes, label, body string) string {
 	return fmt.Sprintf("#!/bin/sh\necho \"$LIFECYCLE_EVENT %s\" >> %s\n%s\n", label, notes, body)
@@ -212,47 +272,24 @@ func (h *host) revision(label string, bodies map[string]string, extra ...file) [
 	return append(append([]file{{"appspec.yml", spec, 0o644}}, files...), extra...)
 }
 
-// pack makes a tgz of files.
-func pack(t testing.TB, files []file) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
-	w := tar.NewWriter(z)
-	for _, f := range files {
-		mode := f.mode
-		if mode == 0 {
-			mode = 0o644
-		}
-		hdr := &tar.Header{Name: f.name, Mode: mode, Size: int64(len(f.content)), ModTime: time.Unix(1700000000, 0), Format: tar.FormatGNU,
-			Uid: os.Getuid(), Gid: os.Getgid()}
-		if err := w.WriteHeader(hdr); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(f.content)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
 // spec publishes nothing: it puts a bundle and returns what a deployment of it says.
 func (h *host) spec(files []file) rehearsal.SpecOptions {
 	h.t.Helper()
-	h.n++
-	key := fmt.Sprintf("revision-%d.tgz", h.n)
-	etag, err := h.service.Put("bundles", key, rehearsal.Object{Data: pack(h.t, files)})
+	return h.specOf(pack(h.t, files), "tgz")
+}
+
+// specOf is spec for a bundle that is packed already.
+func (h *host) specOf(bundle []byte, format string) rehearsal.SpecOptions {
+	h.t.Helper()
+	n := h.n.Add(1)
+	key := fmt.Sprintf("revision-%d.%s", n, format)
+	etag, err := h.service.Put("bundles", key, rehearsal.Object{Data: bundle})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return rehearsal.SpecOptions{
-		DeploymentID: fmt.Sprintf("d-TEST%05d", h.n), GroupID: group, GroupName: "fleet", ApplicationName: "shop",
-		Revision: rehearsal.Revision{S3: &rehearsal.S3Location{Bucket: "bundles", Key: key, ETag: etag, BundleType: "tgz"}},
+		DeploymentID: fmt.Sprintf("d-TEST%05d", n), GroupID: h.group, GroupName: "fleet", ApplicationName: "shop",
+		Revision: rehearsal.Revision{S3: &rehearsal.S3Location{Bucket: "bundles", Key: key, ETag: etag, BundleType: format}},
 	}
 }
 
@@ -305,6 +342,12 @@ func (h *host) command(name string, spec rehearsal.SpecOptions, options ...func(
 // send publishes the specification as it should be and queues a command.
 func (h *host) send(name string, spec rehearsal.SpecOptions, options ...func(*rehearsal.CommandOptions)) *rehearsal.Command {
 	h.t.Helper()
+	return h.queue(name, h.publish(spec), options...)
+}
+
+// publish publishes the specification as it should be and returns its execution id.
+func (h *host) publish(spec rehearsal.SpecOptions) string {
+	h.t.Helper()
 	content, err := spec.JSON()
 	if err != nil {
 		h.t.Fatal(err)
@@ -313,7 +356,7 @@ func (h *host) send(name string, spec rehearsal.SpecOptions, options ...func(*re
 	if err := h.service.Publish(execution, content, rehearsal.Signed); err != nil {
 		h.t.Fatal(err)
 	}
-	return h.queue(name, execution, options...)
+	return execution
 }
 
 func (h *host) queue(name, execution string, options ...func(*rehearsal.CommandOptions)) *rehearsal.Command {

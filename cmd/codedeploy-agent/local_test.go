@@ -16,21 +16,8 @@ import (
 	"time"
 )
 
-// layOut writes files as a plain directory and returns its path.
-func (h *host) layOut(name string, files []file) string {
-	h.t.Helper()
-	for _, f := range files {
-		h.write(name+"/"+f.name, f.content)
-		mode := f.mode
-		if mode == 0 {
-			mode = 0o644
-		}
-		if err := os.Chmod(h.path(name+"/"+f.name), os.FileMode(mode)); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	return h.path(name)
-}
+// What tests put on a host must not depend on the umask of whoever runs them.
+func init() { syscall.Umask(0o022) }
 
 func TestDeployLocalTwice(t *testing.T) {
 	t.Parallel()
@@ -175,42 +162,13 @@ func TestDeployLocalRunsScriptsAsOtherUsers(t *testing.T) {
 	}
 }
 
-// asOrdinaryUser is how to start the agent as an ordinary user, to whom the host's directory then belongs, and that user's id.
-func (h *host) asOrdinaryUser() (attributes *syscall.SysProcAttr, id string) {
-	h.t.Helper()
-	t := h.t
-	id = strconv.Itoa(os.Getuid())
-	var credential *syscall.Credential
-	if os.Getuid() == 0 {
-		nobody, err := user.Lookup("nobody")
-		if err != nil {
-			t.Skip("running as root and there is no user nobody to be instead")
-		}
-		uid, _ := strconv.Atoi(nobody.Uid)
-		gid, _ := strconv.Atoi(nobody.Gid)
-		credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if !reachable(h.dir) {
-			t.Skip("the temporary directory cannot be reached by other users")
-		}
-		if err := os.Chown(h.dir, uid, gid); err != nil {
-			t.Fatal(err)
-		}
-		id = nobody.Uid
-	}
-	return &syscall.SysProcAttr{Credential: credential}, id
-}
-
 func TestDeployLocalAsOrdinaryUser(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	attributes, _ := h.asOrdinaryUser()
+	h := newHostOf(t, ordinaryUser(t))
 	for _, label := range []string{"one", "two"} {
 		dir := h.layOut("bundle-"+label, h.revision(label, nil))
-		cmd := exec.Command(binary, "deploy-local", "-c", h.config, "-l", dir)
-		cmd.Dir, cmd.Env = h.dir, h.env
-		cmd.SysProcAttr = attributes
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("deploy-local as an ordinary user: %v\n%s", err, out)
+		if r := newCommand(h, "deploy-local", "-c", h.config, "-l", dir); r.code != 0 {
+			t.Fatalf("deploy-local as an ordinary user: %+v", r)
 		}
 		h.wantTree(". drwxr-xr-x", "index.html -rw-r--r-- "+label)
 	}
@@ -223,14 +181,15 @@ func TestCoreDumps(t *testing.T) {
 		t.Skip("only Linux shows whether a process may leave a core dump")
 	}
 	for _, disabled := range []bool{true, false} {
-		h := newHost(t, fmt.Sprintf("disable_core_dumps: %v", disabled))
-		attributes, id := h.asOrdinaryUser()
+		who, id := ordinaryUser(t), strconv.Itoa(os.Getuid())
+		if who != nil {
+			id = strconv.Itoa(who.uid)
+		}
+		h := newHostOf(t, who, fmt.Sprintf("disable_core_dumps: %v", disabled))
 		for _, label := range []string{"one", "two"} {
 			dir := h.layOut("bundle-"+label, h.revision(label, map[string]string{"AfterInstall": "stat -c %u /proc/$$/environ /proc/$PPID/environ /proc/$(awk '/^PPid/ {print $2}' /proc/$PPID/status)/environ > " + h.path("owners")}))
-			cmd := exec.Command(binary, "deploy-local", "-c", h.config, "-l", dir)
-			cmd.Dir, cmd.Env, cmd.SysProcAttr = h.dir, h.env, attributes
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("deploy-local: %v\n%s", err, out)
+			if r := newCommand(h, "deploy-local", "-c", h.config, "-l", dir); r.code != 0 {
+				t.Fatalf("deploy-local: %+v", r)
 			}
 			owners := strings.Fields(h.read(h.path("owners")))
 			if len(owners) != 3 || owners[0] != id || owners[1] != id || (owners[2] == id) == disabled {
@@ -240,9 +199,29 @@ func TestCoreDumps(t *testing.T) {
 	}
 }
 
-// reachable says whether other users can get to dir.
-func reachable(dir string) bool {
-	for d := filepath.Dir(dir); d != "/"; d = filepath.Dir(d) {
+// ordinaryUser is who an agent without root's rights runs as: nobody if the tests run as root, else nil, which is who they run as.
+func ordinaryUser(t testing.TB) *account {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return nil
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Skip("running as root and there is no user nobody to be instead")
+	}
+	if !reachable(binary) {
+		t.Skip("the temporary directory cannot be reached by other users")
+	}
+	uid, _ := strconv.Atoi(nobody.Uid)
+	gid, _ := strconv.Atoi(nobody.Gid)
+	return &account{nobody.Username, uid, gid, func(c *exec.Cmd) {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	}}
+}
+
+// reachable says whether other users can get to a file.
+func reachable(path string) bool {
+	for d := filepath.Dir(path); d != "/"; d = filepath.Dir(d) {
 		info, err := os.Stat(d)
 		if err != nil || info.Mode()&0o001 == 0 {
 			return false

@@ -1,0 +1,10 @@
+//go:build unix && !linux
+
+package main
+
+import "io/fs"
+
+// accessLists prints the access control lists of a file, which only Linux has in this form.
+func accessLists(string, fs.FileInfo) string { return "" }
+
+func supportsACLs(string) bool { return false }
