@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +8,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"codedeploy-agent/internal/allowance"
 )
 
 type object = map[string]any
@@ -296,7 +298,9 @@ func FuzzParseSpecification(f *testing.F) {
 	f.Add(plainSpecification(object{"GitHubAccessToken": "t", "Revision": github(object{"Anonymous": false, "OAuthToken": "x"})}))
 	f.Add([]byte(`{"DeploymentId":"arn:a:b:c:d:e/f","AllPossibleLifecycleEvents":[1,null]}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		s, err := ParseSpecification(content)
+		var s *Specification
+		var err error
+		allowance.Hold(t, func() { s, err = ParseSpecification(content) })
 		if err != nil {
 			var problems *SpecificationError
 			if s != nil || !errors.As(err, &problems) || len(problems.Problems) == 0 {
@@ -331,27 +335,55 @@ func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.response(r), nil
 }
 
-func FuzzPollAnswer(f *testing.F) {
-	f.Add(200, []byte(pollAnswer))
-	f.Add(200, []byte(`<html>`))
-	f.Add(400, []byte(`{"__type":"a#ClientException:b","message":"no"}`))
-	f.Add(500, []byte{})
-	f.Fuzz(func(t *testing.T, status int, body []byte) {
+// FuzzAnswer answers one of the operations.
+func FuzzAnswer(f *testing.F) {
+	f.Add(uint8(0), 200, []byte(pollAnswer))
+	f.Add(uint8(0), 200, []byte(`<html>`))
+	f.Add(uint8(0), 400, []byte(`{"__type":"a#ClientException:b","message":"no"}`))
+	f.Add(uint8(0), 500, []byte{})
+	f.Add(uint8(1), 200, []byte(`{"DeploymentSystem":"CodeDeploy","DeploymentSpecification":{"GenericEnvelope":{"Format":"PKCS7/JSON","Payload":"x"},"VariantId":1}}`))
+	f.Add(uint8(1), 200, []byte(`{"DeploymentSpecification":{"GenericEnvelope":[]}}`))
+	f.Add(uint8(2), 200, []byte(`{"CommandStatus":"Succeeded","CommandStatus":"Failed"}`))
+	f.Add(uint8(3), 429, []byte(`{"Code":"ThrottlingException\u001b[2J\n"}`))
+	f.Add(uint8(3), 302, []byte(strings.Repeat(`{"a":`, 100)))
+	f.Fuzz(func(t *testing.T, operation uint8, status int, body []byte) {
 		status = 200 + (status%400+400)%400
 		c, err := NewClient(Options{Endpoint: "http://localhost", Region: "r", Credentials: newProvider(), Transport: answering{status, body}, Gate: quickGate()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := c.Poll(context.Background(), "h")
+		c.backoff = func(int) time.Duration { return 0 }
+		var got any
+		allowance.Hold(t, func() {
+			switch operation % 4 {
+			case 0:
+				command, e := c.Poll(t.Context(), "h")
+				if err = e; command != nil {
+					if got = command; command.ID == "" {
+						t.Errorf("Poll() = %+v, want an id", command)
+					}
+				}
+			case 1:
+				answer, e := c.Specification(t.Context(), "e", "h")
+				if err = e; answer != nil {
+					got = answer
+				}
+			case 2:
+				state, e := c.Acknowledge(t.Context(), "c", true)
+				if err = e; state != "" {
+					got = state
+				}
+			default:
+				err = c.Complete(t.Context(), "c", StatusFailed, Diagnostics{})
+			}
+		})
 		switch {
-		case err == nil && got != nil && got.ID == "":
-			t.Errorf("Poll() = %+v, want an id", got)
 		case err != nil && got != nil:
-			t.Errorf("Poll() = %+v and %v, want one of them", got, err)
+			t.Errorf("%+v and %v, want one of them", got, err)
 		case err != nil && (strings.ContainsAny(err.Error(), "\n\x1b") || len(err.Error()) > 2000):
-			t.Errorf("Poll() error = %q, want a short line", err)
+			t.Errorf("error = %q, want a short line", err)
 		case err == nil && (status < 200 || status > 299):
-			t.Errorf("Poll() accepted HTTP %d", status)
+			t.Errorf("HTTP %d was accepted", status)
 		}
 	})
 }

@@ -323,17 +323,16 @@ func (t *table) print(w io.Writer) {
 }
 
 // fewest is how many cases there are at least.
-const fewest = 150
+const fewest = 450
 
-// TestHostile deploys every hostile case on a host with the default settings and on a new host, and prints the table of what came of them.
+// TestHostile deploys every hostile case on a host with the default settings and on a new host, some of them through the service to a running
+// agent, and prints the table of what came of them.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	cases := slices.Concat(hostileArchives(), hostileNames(), hostileDirectories(), hostileDestinations(), hostileLists(), hostilePermissions(), hostileAppSpecs())
 	slices.SortStableFunc(cases, func(a, b hostile) int {
 		return cmp.Or(cmp.Compare(a.area, b.area), cmp.Compare(a.name, b.name), cmp.Compare(a.form, b.form))
 	})
-	if len(cases) < fewest {
-		t.Errorf("%d cases, want %d", len(cases), fewest)
-	}
 	all := &table{rows: map[int]row{}}
 	t.Run("cases", func(t *testing.T) {
 		for n, c := range cases {
@@ -342,10 +341,14 @@ func TestHostile(t *testing.T) {
 				all.add(n, c.run(t))
 			})
 		}
+		served(t, all, len(cases))
 	})
+	if len(all.rows) < fewest {
+		t.Errorf("%d cases, want %d", len(all.rows), fewest)
+	}
 	var out bytes.Buffer
 	all.print(&out)
-	t.Logf("%d hostile cases\n%s", len(cases), out.String())
+	t.Logf("%d hostile cases\n%s", len(all.rows), out.String())
 }
 
 // run deploys the case on both hosts.
