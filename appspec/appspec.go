@@ -32,6 +32,7 @@ type AppSpec struct {
 
 	name   string // the file's name, for CheckPlatform
 	osLine int
+	places
 }
 
 // Scripts returns the scripts of a lifecycle event, nil if it has none.
@@ -95,6 +96,7 @@ type File struct {
 	Source      string
 	Destination string
 	Line        int
+	places
 }
 
 // Permission is one entry of the permissions section.
@@ -112,6 +114,7 @@ type Permission struct {
 	// Context is nil when the entry has no context.
 	Context *Context
 	Line    int
+	places
 }
 
 // Hook is a lifecycle event and the scripts it runs, in order.
@@ -119,6 +122,7 @@ type Hook struct {
 	Event   string
 	Scripts []Script
 	Line    int
+	places
 }
 
 // Script is one script of a lifecycle event.
@@ -131,4 +135,5 @@ type Script struct {
 	Sudo    bool
 	Timeout time.Duration
 	Line    int
+	places
 }

@@ -41,7 +41,7 @@ func (p *parser) files(n *yaml.Node) {
 		case noDestination:
 			p.problem(item, RuleFiles, f.instead("destination", "add the directory it goes to"), "an entry of files has only a source, %q", clip(source))
 		default:
-			p.a.Files = append(p.a.Files, File{Source: source, Destination: destination, Line: item.Line})
+			p.a.Files = append(p.a.Files, File{Source: source, Destination: destination, Line: item.Line, places: places{start: item, found: f.found}})
 		}
 		before = f
 	}

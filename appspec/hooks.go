@@ -59,7 +59,7 @@ func isScriptKey(key *yaml.Node) bool {
 
 // event reads the scripts of a lifecycle event. An event without scripts is as good as none.
 func (p *parser) event(key, value *yaml.Node) {
-	h := Hook{Event: key.Value, Line: key.Line}
+	h := Hook{Event: key.Value, Line: key.Line, places: places{start: key}}
 	name := clip(h.Event)
 	if p.absent(value, RuleHooks, name) {
 		return
@@ -70,7 +70,7 @@ func (p *parser) event(key, value *yaml.Node) {
 			continue
 		}
 		f := p.fields(item, RuleHooks, "a script of "+name, scriptLanguage)
-		if s, ok := p.script(item, f, before, name); ok {
+		if s := p.script(item, f, before, name); s.Location != "" {
 			h.Scripts = append(h.Scripts, s)
 		}
 		before = f
@@ -81,9 +81,9 @@ func (p *parser) event(key, value *yaml.Node) {
 }
 
 // script reads an entry of an event's list; before is the entry before it.
-func (p *parser) script(item *yaml.Node, f, before fields, event string) (Script, bool) {
+func (p *parser) script(item *yaml.Node, f, before fields, event string) Script {
 	problems := len(p.problems)
-	s := Script{Line: item.Line}
+	s := Script{Line: item.Line, places: places{start: item, found: f.found}}
 	s.Location = strings.TrimSpace(p.text(f.value("location"), RuleHooks, "a location"))
 	if s.Location == "" && len(p.problems) == problems {
 		hint := f.instead("location", "add the script's path in the revision")
@@ -95,7 +95,7 @@ func (p *parser) script(item *yaml.Node, f, before fields, event string) (Script
 	s.RunAs = strings.TrimSpace(p.text(f.value("runas"), RuleHooks, "runas"))
 	s.Sudo = p.sudo(f.value("sudo"))
 	s.Timeout = p.timeout(f.value("timeout"))
-	return s, len(p.problems) == problems
+	return s
 }
 
 // sudo is true for everything but null and a plain false: the official agent 1.8 asks only that. Where a text reads as no it means no.

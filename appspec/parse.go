@@ -22,16 +22,23 @@ const extraVisits = 100_000
 // Parse reads an AppSpec file. name is for messages. What is wrong with the file is told by an *Error, everything at once; what is merely
 // without effect is in Warnings. Of several YAML documents the first counts, and of a key that is given twice the last (official agents).
 func Parse(name string, data []byte) (*AppSpec, error) {
+	a, problems := Inspect(name, data)
+	if len(problems) > 0 {
+		return nil, &Error{File: name, Problems: problems}
+	}
+	return a, nil
+}
+
+// Inspect reads an AppSpec file like Parse, and returns what can be understood of it also when something is wrong with it: the problems, in
+// the order of the lines. It is for programs that check files; what they may deploy is only what Parse accepts.
+func Inspect(name string, data []byte) (*AppSpec, []Problem) {
 	p := &parser{a: &AppSpec{name: name}, budget: len(data) + extraVisits}
 	p.file(data)
 	if p.budget < 0 { // what else was found comes from not looking at the rest
 		p.problems = slices.DeleteFunc(p.problems, func(x Problem) bool { return x.Rule != RuleLimits })
 	}
 	p.problems, p.a.Warnings = inOrder(p.problems), inOrder(p.a.Warnings)
-	if len(p.problems) > 0 {
-		return nil, &Error{File: name, Problems: p.problems}
-	}
-	return p.a, nil
+	return p.a, p.problems
 }
 
 // inOrder sorts problems by their place and removes those that are told again, because aliases lead to one place on several ways.
@@ -110,7 +117,8 @@ var topLanguage = language{
 }
 
 func (p *parser) document(doc *yaml.Node) {
-	f := p.fields(doc, RuleType, "the AppSpec", topLanguage)
+	f := p.fields(doc, RuleYAML, "the AppSpec", topLanguage)
+	p.a.places = places{doc, f.found, true}
 	p.version(doc, f)
 	p.os(doc, f)
 	p.behavior(f.value("file_exists_behavior"))
@@ -147,10 +155,10 @@ func (p *parser) version(doc *yaml.Node, f fields) {
 		switch {
 		case err != nil || v != 0:
 		case plain(n): // "0.0e0"
-			p.warning(n, RuleVersion, hint, "the official agent 1.8 refuses the version %q", clip(n.Value))
+			p.warning(n, RuleOfficial, hint, "the official agent 1.8 refuses the version %q", clip(n.Value))
 			return
 		default:
-			p.warning(n, RuleVersion, hint, "the official agents refuse a version in quotes")
+			p.warning(n, RuleOfficial, hint, "the official agents refuse a version in quotes")
 			return
 		}
 	}

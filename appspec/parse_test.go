@@ -52,14 +52,25 @@ hooks:
 	if a.FileExistsBehavior != Overwrite || !reflect.DeepEqual(a.Events(), []string{"BeforeInstall", "SmokeTest"}) || len(a.Warnings) != 0 {
 		t.Errorf("%+v", a)
 	}
-	if want := []File{{"/", "/srv/app", 5}, {"conf/app.conf", "/etc/app", 7}}; !reflect.DeepEqual(a.Files, want) {
+	if at := a.Files[1].At("destination"); at != (Place{8, 18}) || a.At("hooks") != (Place{19, 1}) || a.Permissions[0].At("except/1") != (Place{12, 20}) ||
+		a.Hooks[0].At("") != (Place{20, 3}) || a.Hooks[0].Scripts[0].At("timeout") != (Place{22, 16}) || a.Hooks[0].Scripts[1].At("timeout") != (Place{24, 7}) {
+		t.Errorf("places %+v", a)
+	}
+	for i := range a.Files {
+		a.Files[i].places = places{}
+	}
+	if want := []File{{Source: "/", Destination: "/srv/app", Line: 5}, {Source: "conf/app.conf", Destination: "/etc/app", Line: 7}}; !reflect.DeepEqual(a.Files, want) {
 		t.Errorf("files %+v", a.Files)
 	}
 	want := []Script{
 		{Location: "scripts/a.sh", RunAs: "alice", Timeout: 30 * time.Second, Line: 21},
 		{Location: "scripts/b.sh", Sudo: true, Timeout: time.Hour, Line: 24},
 	}
-	if got := a.Scripts("BeforeInstall"); !reflect.DeepEqual(got, want) {
+	got := a.Scripts("BeforeInstall")
+	for i := range got {
+		got[i].places = places{}
+	}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("scripts %+v", got)
 	}
 	p := a.Permissions[0]
@@ -218,5 +229,36 @@ func BenchmarkParse(b *testing.B) {
 		if _, err := Parse("appspec.yml", data); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestInspectReturnsWhatItUnderstands(t *testing.T) {
+	a, problems := Inspect("appspec.yml", []byte(`version: 1.0
+os: linux
+files:
+  - source: app
+    destination: /srv
+  - source: lost
+permissions:
+  - object: /srv/app
+    mode: 9
+hooks:
+  AfterInstall:
+    - location: a.sh
+      timeout: none
+    - timeout: 3
+`))
+	lines := []int{}
+	for _, p := range problems {
+		lines = append(lines, p.Line)
+	}
+	if !reflect.DeepEqual(lines, []int{1, 6, 9, 13, 14}) {
+		t.Errorf("problems %v", problems)
+	}
+	if a.OS != "linux" || len(a.Files) != 1 || len(a.Permissions) != 1 || len(a.Scripts("AfterInstall")) != 1 {
+		t.Errorf("%+v", a)
+	}
+	if a, problems := Inspect("appspec.yml", []byte("version: [")); len(problems) != 1 || a == nil {
+		t.Errorf("%v, %v", a, problems)
 	}
 }

@@ -35,8 +35,7 @@ func (p *parser) permissions(n *yaml.Node) {
 			continue
 		}
 		f := p.fields(item, RulePermissions, "an entry of permissions", permissionLanguage)
-		problems := len(p.problems)
-		if x := p.permission(item, f, before); len(p.problems) == problems {
+		if x := p.permission(item, f, before); x.Object != "" {
 			p.a.Permissions = append(p.a.Permissions, x)
 		}
 		before = f
@@ -46,7 +45,7 @@ func (p *parser) permissions(n *yaml.Node) {
 // permission reads an entry; before is the entry before it.
 func (p *parser) permission(item *yaml.Node, f, before fields) Permission {
 	problems := len(p.problems)
-	x := Permission{Line: item.Line, Pattern: "**", Object: strings.TrimSpace(p.text(f.value("object"), RulePermissions, "an object"))}
+	x := Permission{Line: item.Line, places: places{start: item, found: f.found}, Pattern: "**", Object: strings.TrimSpace(p.text(f.value("object"), RulePermissions, "an object"))}
 	if x.Object == "" && len(p.problems) == problems {
 		hint := f.instead("object", "add the file or directory on the host that it is for")
 		if f.strays(before) {
@@ -98,6 +97,15 @@ func (p *parser) types(x *Permission, n *yaml.Node) {
 	}
 }
 
+// decimalModes are usual modes as decimal numbers, which programs that write YAML make of them. 511 is left out: it is a mode, too.
+var decimalModes = func() map[string]string {
+	modes := map[string]string{}
+	for _, m := range []int64{0o755, 0o644, 0o666, 0o664, 0o775, 0o640, 0o660, 0o750, 0o770, 0o700, 0o600, 0o400, 0o555, 0o444} {
+		modes[strconv.FormatInt(m, 10)] = strconv.FormatInt(m, 8)
+	}
+	return modes
+}()
+
 // mode reads a mode. Without quotes it is a number: 1.8 makes another mode, or none, of one that begins with a 0, because its digits
 // are octal then. Release 2 takes it as it is written, and so do we.
 func (p *parser) mode(x *Permission, n *yaml.Node) {
@@ -122,17 +130,27 @@ func (p *parser) mode(x *Permission, n *yaml.Node) {
 	case isNumber:
 		text = strconv.FormatFloat(number, 'f', 0, 64)
 	}
+	hint := "write it as 755 or \"0755\""
+	meant := decimalModes[text]
+	if meant != "" {
+		hint = "write " + meant + ": " + text + " is what 0" + meant + " is as a decimal number"
+	}
 	m, err := parseMode(text)
 	if err != nil {
-		p.problem(n, RuleMode, "write it as 755 or \"0755\"", "%v", err)
+		p.problem(n, RuleMode, hint, "%v", err)
 		return
+	}
+	if meant != "" {
+		p.warning(n, RuleMode, hint, "the mode %s is an odd one", m.text)
 	}
 	if isNumber && !isOctal && !decimal.MatchString(n.Value) {
 		p.warning(n, RuleMode, "write it as 755 or \"0755\"", "the mode %s counts as %s", clip(n.Value), m.text)
 	}
 	if isOctal {
 		decimal := strconv.FormatFloat(number, 'f', 0, 64)
-		if theirs, err := parseMode(decimal); err != nil || theirs.bits != m.bits {
+		if theirs, err := parseMode(decimal); err != nil {
+			p.warning(n, RuleOfficial, "leave out the 0, or write it in quotes", "the official agent 1.8 refuses the mode %s: it takes it for the number %s", clip(n.Value), decimal)
+		} else if theirs.bits != m.bits {
 			p.warning(n, RuleMode, "leave out the 0, or write it in quotes", "the official agent 1.8 takes the mode %s for the number %s", clip(n.Value), decimal)
 		}
 	}

@@ -20,7 +20,6 @@ const (
 	RuleYAML         = "yaml"
 	RuleDocument     = "document"
 	RuleLimits       = "limits"
-	RuleType         = "type"
 	RuleDuplicateKey = "duplicate-key"
 	RuleUnknownKey   = "unknown-key"
 	RuleVersion      = "version"
@@ -33,6 +32,8 @@ const (
 	RuleContext      = "context"
 	RuleHooks        = "hooks"
 	RuleTimeout      = "timeout"
+	// RuleOfficial is for what is read here and refused by the official agent 1.8.
+	RuleOfficial = "official-agents"
 )
 
 // Problem is one thing that is wrong with an AppSpec file.

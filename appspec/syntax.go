@@ -30,8 +30,9 @@ func syntaxProblem(data []byte, err error) Problem {
 	}
 	lines := strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")
 	line = min(line, len(lines))
-	x.Line, x.Column = line, 1+indentation(lines[line-1])
-	x.Hint = advice(lines, line-1, text)
+	line--
+	x.Hint, line = advice(lines, line, text)
+	x.Line, x.Column = line+1, 1+indentation(lines[line])
 	return x
 }
 
@@ -109,27 +110,44 @@ var (
 // vocabulary is every key of the language.
 var vocabulary = slices.Concat(topLanguage.keys, fileLanguage.keys, permissionLanguage.keys, contextLanguage.keys, scriptLanguage.keys)
 
-// advice guesses from the lines what is wrong at one of them.
-func advice(lines []string, at int, text string) string {
+// advice guesses from the lines what is wrong at one of them, or at the one before it, and says at which.
+func advice(lines []string, at int, text string) (hint string, line int) {
+	before := at - 1
+	for before >= 0 && blankOrComment(lines[before]) {
+		before--
+	}
+	for _, i := range []int{at, before} {
+		if i >= 0 {
+			if hint := slip(strings.TrimSpace(lines[i])); hint != "" {
+				return hint, i
+			}
+		}
+	}
+	return guess(lines, at, text), at
+}
+
+func blankOrComment(line string) bool {
+	line = strings.TrimSpace(line)
+	return line == "" || line[0] == '#'
+}
+
+// slip advises on a line that shows by itself what is wrong with it.
+func slip(line string) string {
+	if conflict.MatchString(line) {
+		return "resolve the conflict that a merge left there"
+	}
+	if hint := unblanked(line); hint != "" {
+		return hint
+	}
+	if m := wordAndBlank.FindStringSubmatch(line); m != nil && slices.Contains(vocabulary, m[1]) {
+		return "write a colon after " + m[1]
+	}
+	return ""
+}
+
+// guess advises on a line by what the YAML library says of it.
+func guess(lines []string, at int, text string) string {
 	line := strings.TrimSpace(lines[at])
-	before := ""
-	for _, l := range slices.Backward(lines[:at]) {
-		if l = strings.TrimSpace(l); l != "" && l[0] != '#' {
-			before = l
-			break
-		}
-	}
-	for _, l := range []string{line, before} {
-		if conflict.MatchString(l) {
-			return "resolve the conflict that a merge left there"
-		}
-		if hint := unblanked(l); hint != "" {
-			return hint
-		}
-		if m := wordAndBlank.FindStringSubmatch(l); m != nil && slices.Contains(vocabulary, m[1]) {
-			return "write a colon after " + m[1]
-		}
-	}
 	if strings.ContainsRune(lines[at][:len(lines[at])-len(strings.TrimLeft(lines[at], " \t"))], '\t') {
 		return "indent with blanks, not with tabs"
 	}

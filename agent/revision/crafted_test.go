@@ -212,6 +212,7 @@ func TestUnpackCrafted(t *testing.T) {
 		{"too deep for the setting", Zip, packZip(t, file("a/b/c/d", "", 0o644)), UnpackOptions{MaxDepth: 3}, "3 is the most, the limit set by archive_max_depth"},
 	} {
 		bundle, archive := store(t, test.data)
+		wantRefusedByIndex(t, test.format, bundle, test.options, test.want)
 		err := Unpack(t.Context(), test.format, bundle, archive, test.options)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("Unpack(%s) = %.500v, want an error with %q", test.name, err, test.want)

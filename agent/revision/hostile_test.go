@@ -93,6 +93,7 @@ func TestUnpackRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			around, far := snapshot(t, filepath.Dir(archive)), snapshot(t, outside)
+			wantRefusedByIndex(t, format, bundle, test.options, test.want)
 			err := Unpack(context.Background(), format, bundle, archive, test.options)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Unpack(%s, %s) = %v, want an error with %q", format, test.name, err, test.want)
@@ -147,6 +148,7 @@ func TestUnpackKeepsWithin(t *testing.T) {
 				t.Errorf("Unpack(%s, %s) = %v, want no error", format, test.name, err)
 				continue
 			}
+			wantIndexLike(t, format, bundle, archive)
 			for name, want := range test.want {
 				path := filepath.Join(archive, name)
 				got, err := os.Readlink(path)

@@ -135,7 +135,7 @@ func (u *unpacker) tarEntry(r io.Reader, h *tar.Header, owners *owners) error {
 	}
 	switch h.Typeflag {
 	case tar.TypeDir, 'D': // D: a directory of GNU tar's incremental dumps; its list of names is skipped
-		return u.tree.directory(name, a)
+		return u.to.directory(name, a)
 	case tar.TypeSymlink:
 		if err := u.o.link(); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (u *unpacker) tarEntry(r io.Reader, h *tar.Header, owners *owners) error {
 		if name == "." {
 			return errors.New("it is a link in the place of the archive")
 		}
-		return u.tree.symlink(name, h.Linkname, a)
+		return u.to.symlink(name, h.Linkname, a)
 	case tar.TypeLink:
 		return u.tarLink(name, h.Linkname)
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
@@ -179,5 +179,5 @@ func (u *unpacker) tarLink(name, linked string) error {
 	if name == "." || target == "." {
 		return errors.New("it is a hard link to or from the archive itself")
 	}
-	return u.tree.hardLink(name, target)
+	return u.to.hardLink(name, target)
 }

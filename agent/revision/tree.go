@@ -3,14 +3,12 @@ package revision
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"codedeploy-agent/hooks/faultpoint"
@@ -132,9 +130,9 @@ func (t *tree) ensure(dir string) error {
 		}
 		info, e := up.Lstat(base)
 		if e == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return fmt.Errorf("it leads through %q, which is a link; nothing is written through a link", dir)
+			return throughLink(dir)
 		}
-		return fmt.Errorf("%q is in the way: it is not a directory", dir)
+		return inTheWay(dir)
 	}
 	t.dirs[dir] = nil
 	return nil
@@ -173,7 +171,7 @@ func (t *tree) replacing(up *os.Root, base string, create func(base string) erro
 		return e
 	}
 	if info.IsDir() {
-		return errors.New("a directory has that name already")
+		return errDirectoryThere
 	}
 	if e := up.Remove(base); e != nil {
 		return e
@@ -220,8 +218,8 @@ func (t *tree) file(name string, a attributes, write func(*os.File) error) error
 
 // symlink makes a symbolic link. Its target is stored as it is and never looked at.
 func (t *tree) symlink(name, target string, a attributes) error {
-	if target == "" || strings.IndexByte(target, 0) >= 0 {
-		return fmt.Errorf("its target %q is no path", target)
+	if err := checkTarget(target); err != nil {
+		return err
 	}
 	up, err := t.open(path.Dir(name))
 	if err != nil {
@@ -243,14 +241,14 @@ func (t *tree) symlink(name, target string, a attributes) error {
 // hardLink gives a file or link of the tree a second name.
 func (t *tree) hardLink(name, target string) error {
 	if _, ok := t.dirs[path.Dir(target)]; !ok {
-		return fmt.Errorf("there is no %q before it in the bundle to link to", target)
+		return noTarget(target)
 	}
 	from, err := t.root.Lstat(target)
 	if err != nil {
-		return fmt.Errorf("there is no %q before it in the bundle to link to", target)
+		return noTarget(target)
 	}
 	if from.IsDir() {
-		return fmt.Errorf("it is a hard link to the directory %q", target)
+		return linkToDirectory(target)
 	}
 	up, err := t.open(path.Dir(name))
 	if err != nil {
@@ -276,7 +274,7 @@ func (t *tree) leading() (string, error) {
 	defer sub.Close()
 	inside, err := list(sub, -1)
 	for _, e := range inside {
-		if strings.Contains(strings.ToLower(e.Name()), "appspec") {
+		if namesAppSpec(e.Name()) {
 			return top[0].Name(), nil
 		}
 	}
@@ -348,4 +346,24 @@ func (t *tree) apply(dir string, a attributes) error {
 		return nil
 	}
 	return t.root.Chmod(dir, a.fileMode())
+}
+
+// onDisk is a tree as the sink of a bundle's entries.
+type onDisk struct{ *tree }
+
+func (d onDisk) file(name string, a attributes, write func(io.Writer) error) error {
+	return d.tree.file(name, a, func(f *os.File) error { return write(faultyFile{f, d.tree}) })
+}
+
+// faultyFile lets tests make a write fail.
+type faultyFile struct {
+	*os.File
+	t *tree
+}
+
+func (w faultyFile) Write(p []byte) (int, error) {
+	if err := w.t.fail("write", w.Name()); err != nil {
+		return 0, err
+	}
+	return w.File.Write(p)
 }

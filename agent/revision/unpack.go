@@ -74,6 +74,51 @@ func Unpack(ctx context.Context, f Format, bundle, archive string, o UnpackOptio
 func unpack(ctx context.Context, f Format, in *os.File, archive string, o UnpackOptions) (err error) {
 	toCome := func() int64 { return 0 }
 	defer func() { err = disk.Explain(err, filepath.Dir(archive), toCome()) }()
+	var s *staging
+	var t *tree
+	err = entriesTo(ctx, f, in, o, filepath.Dir(archive), func(u *unpacker) (sink, error) {
+		toCome = func() int64 { return u.limits.bytesToCome }
+		if s, err = newStaging(archive); err != nil {
+			return nil, err
+		}
+		t = newTree(s.root, u.making)
+		t.fault = o.fault
+		return onDisk{t}, nil
+	})
+	if s == nil {
+		return err
+	}
+	defer func() {
+		t.close()
+		if e := s.discard(); err == nil && e != nil {
+			o.Log.Warn("cannot remove what the archive replaced; it is removed with the next attempt", zap.String("path", s.dir), zap.Error(e))
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	top, err := t.leading()
+	if err != nil {
+		return err
+	}
+	if err := t.finish(ctx, top, o.mode()); err != nil {
+		return err
+	}
+	return s.publish(top)
+}
+
+// sink is where the entries of a bundle go: onto the disk, or into an index of what is only read.
+type sink interface {
+	directory(name string, a attributes) error
+	// file gets the content from write, which gives up at the first error of the writer.
+	file(name string, a attributes, write func(io.Writer) error) error
+	symlink(name, target string, a attributes) error
+	hardLink(name, target string) error
+}
+
+// entriesTo reads a bundle whose content fits its format and gives its entries to the sink that to returns. dir is on the file system that has
+// to have room for them; "" if none has to. to is not called for a bundle that cannot be what it should.
+func entriesTo(ctx context.Context, f Format, in *os.File, o UnpackOptions, dir string, to func(*unpacker) (sink, error)) error {
 	info, err := in.Stat()
 	if err != nil {
 		return err
@@ -91,43 +136,21 @@ func unpack(ctx context.Context, f Format, in *os.File, archive string, o Unpack
 	if err := fits(f, kind); err != nil {
 		return err
 	}
-	s, err := newStaging(archive)
-	if err != nil {
+	u := &unpacker{ctx: ctx, o: o, limits: newLimits(o, info.Size(), dir), buf: make([]byte, 128<<10)}
+	if u.to, err = to(u); err != nil {
 		return err
 	}
-	u := &unpacker{ctx: ctx, o: o, limits: newLimits(o, info.Size(), filepath.Dir(archive)), buf: make([]byte, 128<<10)}
-	u.tree = newTree(s.root, u.making)
-	u.tree.fault = o.fault
-	toCome = func() int64 { return u.limits.bytesToCome }
-	defer func() {
-		u.tree.close()
-		if e := s.discard(); err == nil && e != nil {
-			o.Log.Warn("cannot remove what the archive replaced; it is removed with the next attempt", zap.String("path", s.dir), zap.Error(e))
-		}
-	}()
 	if f == Zip {
-		err = u.zip(in, info.Size())
-	} else {
-		err = u.tarball(in, kind)
+		return u.zip(in, info.Size())
 	}
-	if err != nil {
-		return err
-	}
-	top, err := u.tree.leading()
-	if err != nil {
-		return err
-	}
-	if err := u.tree.finish(ctx, top, o.mode()); err != nil {
-		return err
-	}
-	return s.publish(top)
+	return u.tarball(in, kind)
 }
 
 // unpacker is one run of Unpack.
 type unpacker struct {
 	ctx    context.Context
 	o      UnpackOptions
-	tree   *tree
+	to     sink
 	limits *limits
 	buf    []byte
 }
@@ -179,11 +202,11 @@ func (u *unpacker) regular(name string, a attributes, r io.Reader) error {
 	if err := u.o.setID(a.mode); err != nil {
 		return err
 	}
-	return u.tree.file(name, a, func(f *os.File) error { return u.copy(f, r) })
+	return u.to.file(name, a, func(w io.Writer) error { return u.copy(w, r) })
 }
 
-// copy copies r to f within the limits, with the one buffer of the run.
-func (u *unpacker) copy(f *os.File, r io.Reader) error {
+// copy copies r to w within the limits, with the one buffer of the run.
+func (u *unpacker) copy(w io.Writer, r io.Reader) error {
 	for {
 		if err := u.ctx.Err(); err != nil {
 			return context.Cause(u.ctx)
@@ -193,10 +216,7 @@ func (u *unpacker) copy(f *os.File, r io.Reader) error {
 			if e := u.limits.content(int64(n)); e != nil {
 				return e
 			}
-			if e := u.tree.fail("write", f.Name()); e != nil {
-				return e
-			}
-			if _, e := f.Write(u.buf[:n]); e != nil {
+			if _, e := w.Write(u.buf[:n]); e != nil {
 				return e
 			}
 		}

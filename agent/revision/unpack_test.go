@@ -76,6 +76,7 @@ func TestUnpackFormats(t *testing.T) {
 			t.Errorf("Unpack(%s) = %v, want no error", test.name, err)
 			continue
 		}
+		wantIndexLike(t, test.format, bundle, archive)
 		got := snapshot(t, archive)
 		for _, name := range []string{".", "late", "late/parent", "deep"} { // no entry says their time
 			got[name] = strings.TrimSuffix(got[name], " packed")

@@ -86,7 +86,7 @@ func (u *unpacker) zipEntry(f *zip.File) error {
 		}
 	}
 	if isDir {
-		return u.tree.directory(name, a)
+		return u.to.directory(name, a)
 	}
 	switch mode & typeMask {
 	case 0, regular, symlink:
@@ -125,7 +125,7 @@ func (u *unpacker) zipLink(name string, a attributes, r io.Reader) error {
 	if len(target) > maxZipLink {
 		return errors.New("it is a link whose target is too long")
 	}
-	return u.tree.symlink(name, string(target), a)
+	return u.to.symlink(name, string(target), a)
 }
 
 // zipTime is when an entry was changed. Without an extended time stamp a zip has only the local time of nowhere in particular,

@@ -92,6 +92,6 @@ func rootCommand() *cobra.Command {
 		Version:       version,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(runCommand(), deployLocalCommand(), planCommand(), configCommand(), versionCommand())
+	root.AddCommand(runCommand(), deployLocalCommand(), planCommand(), configCommand(), validateCommand(), schemaCommand(), versionCommand())
 	return root
 }

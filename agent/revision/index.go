@@ -1,0 +1,326 @@
+package revision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+)
+
+// Index reads the bundle like Unpack and returns what would be unpacked, without writing anything: only the names, modes and links are
+// kept, and the contents of small files; those of others are read from the bundle again when they are opened. What Unpack would refuse for the
+// bundle's sake is refused with the same reason; disk space, owners and times play no part. The bundle must stay where it is as long as the
+// file system is used, which several goroutines may do. A link that leads out of it leads nowhere.
+func Index(ctx context.Context, f Format, bundle string, o UnpackOptions) (fs.FS, error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	x := &index{root: newFolder(), held: maxHeld}
+	x.reread = func(name string) ([]byte, error) {
+		one := &single{name: name}
+		err := readInto(ctx, f, bundle, o, one)
+		return one.data, err
+	}
+	if err := readInto(ctx, f, bundle, o, x); err != nil {
+		return nil, fmt.Errorf("cannot unpack the bundle %s (type %s): %w", bundle, f, err)
+	}
+	top := x.leading()
+	if top == "." {
+		return x, nil
+	}
+	x.root, x.top = x.root.entries[top], top
+	return x, nil
+}
+
+func readInto(ctx context.Context, f Format, bundle string, o UnpackOptions, to sink) error {
+	in, err := os.Open(bundle)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	o.IgnoreOwnership = true
+	return entriesTo(ctx, f, in, o, "", func(u *unpacker) (sink, error) {
+		if x, ok := to.(*index); ok {
+			x.making = u.making
+		}
+		return to, nil
+	})
+}
+
+const (
+	maxHeld      = 64 << 20 // bytes of contents that an index keeps
+	maxHeldFile  = 64 << 10 // of one file
+	maxReadAgain = 4 << 20  // of a file that is read from the bundle again
+	maxLinks     = 40       // followed for one path, as by Linux
+)
+
+// node is a file, directory or link of an index. Hard links share it.
+type node struct {
+	mode    fs.FileMode
+	entries map[string]*node // of a directory
+	target  string           // of a link
+	size    int64
+	data    []byte
+	held    bool   // data is all of it
+	entry   string // the name under which the bundle has the content
+}
+
+func newFolder() *node { return &node{mode: fs.ModeDir | 0o755, entries: map[string]*node{}} }
+
+// index is a sink that keeps what it is given, and then a file system of it.
+type index struct {
+	root   *node
+	top    string // the level of the bundle that was left out
+	held   int64  // bytes that may still be kept
+	making func(implied bool) error
+	reread func(entry string) ([]byte, error)
+}
+
+// folder returns a directory, made with its parents if need be; see tree.ensure.
+func (x *index) folder(dir string) (*node, error) {
+	at := x.root
+	if dir == "." {
+		return at, nil
+	}
+	for i, name := range strings.Split(dir, "/") {
+		next := at.entries[name]
+		switch {
+		case next == nil:
+			if err := x.making(true); err != nil {
+				return nil, err
+			}
+			next = newFolder()
+			at.entries[name] = next
+		case next.mode&fs.ModeSymlink != 0:
+			return nil, throughLink(strings.Join(strings.Split(dir, "/")[:i+1], "/"))
+		case !next.mode.IsDir():
+			return nil, inTheWay(strings.Join(strings.Split(dir, "/")[:i+1], "/"))
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// put gives a node a name in the place of what has it; a directory makes no way.
+func (x *index) put(name string, n *node) error {
+	up, err := x.folder(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	if old := up.entries[path.Base(name)]; old != nil && old.mode.IsDir() {
+		return errDirectoryThere
+	}
+	up.entries[path.Base(name)] = n
+	return nil
+}
+
+func (x *index) directory(name string, a attributes) error {
+	if name == "." {
+		return nil
+	}
+	up, err := x.folder(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	n := up.entries[path.Base(name)]
+	if n == nil || !n.mode.IsDir() {
+		n = newFolder()
+		up.entries[path.Base(name)] = n
+	}
+	n.mode = fs.ModeDir | a.fileMode()
+	return nil
+}
+
+func (x *index) file(name string, a attributes, write func(io.Writer) error) error {
+	keep := &keeper{most: min(maxHeldFile, x.held)}
+	if err := write(keep); err != nil {
+		return err
+	}
+	n := &node{mode: a.fileMode(), size: keep.size, entry: name}
+	if keep.size <= keep.most {
+		n.data, n.held = keep.data, true
+		x.held -= keep.size
+	}
+	return x.put(name, n)
+}
+
+// keeper keeps what is written to it up to a size, and counts.
+type keeper struct {
+	data       []byte
+	size, most int64
+}
+
+func (k *keeper) Write(p []byte) (int, error) {
+	if room := k.most - k.size; room > 0 {
+		k.data = append(k.data, p[:min(int64(len(p)), room)]...)
+	}
+	k.size += int64(len(p))
+	return len(p), nil
+}
+
+func (x *index) symlink(name, target string, _ attributes) error {
+	if err := checkTarget(target); err != nil {
+		return err
+	}
+	return x.put(name, &node{mode: fs.ModeSymlink | 0o777, target: target})
+}
+
+func (x *index) hardLink(name, target string) error {
+	dir := x.root
+	for part := range strings.SplitSeq(path.Dir(target), "/") {
+		if part != "." && dir != nil {
+			dir = dir.entries[part]
+		}
+	}
+	if dir == nil || dir.entries[path.Base(target)] == nil {
+		return noTarget(target)
+	}
+	n := dir.entries[path.Base(target)]
+	if n.mode.IsDir() {
+		return linkToDirectory(target)
+	}
+	return x.put(name, n)
+}
+
+// leading is the level that is left out, as tree.leading has it.
+func (x *index) leading() string {
+	if len(x.root.entries) != 1 {
+		return "."
+	}
+	for name, n := range x.root.entries {
+		for inside := range n.entries {
+			if namesAppSpec(inside) {
+				return name
+			}
+		}
+	}
+	return "."
+}
+
+// single is a sink that keeps the content of one entry, the last of its name.
+type single struct {
+	name string
+	data []byte
+}
+
+func (s *single) directory(string, attributes) error       { return nil }
+func (s *single) symlink(string, string, attributes) error { return nil }
+func (s *single) hardLink(string, string) error            { return nil }
+
+func (s *single) file(name string, a attributes, write func(io.Writer) error) error {
+	keep := &keeper{}
+	if name == s.name {
+		keep.most = maxReadAgain
+	}
+	err := write(keep)
+	if name == s.name {
+		s.data = keep.data
+	}
+	return err
+}
+
+// find returns the node of a path. A link at its end is followed if follow is set; links on the way always are.
+func (x *index) find(op, name string, follow bool) (*node, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	n, err := x.walk(name, follow)
+	if err != nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return n, nil
+}
+
+var errLeavesBundle = errors.New("a link leads out of the bundle")
+
+func (x *index) walk(name string, follow bool) (*node, error) {
+	rest := strings.Split(name, "/")
+	way := []*node{x.root}
+	for links := 0; len(rest) > 0; {
+		part := rest[0]
+		rest = rest[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			if len(way) == 1 {
+				return nil, errLeavesBundle
+			}
+			way = way[:len(way)-1]
+			continue
+		}
+		n := way[len(way)-1].entries[part]
+		switch {
+		case n == nil:
+			return nil, fs.ErrNotExist
+		case n.mode&fs.ModeSymlink != 0 && (follow || len(rest) > 0):
+			if links++; links > maxLinks {
+				return nil, errors.New("too many links")
+			}
+			if path.IsAbs(n.target) {
+				return nil, errLeavesBundle
+			}
+			rest = append(strings.Split(n.target, "/"), rest...)
+		default:
+			way = append(way, n)
+		}
+	}
+	return way[len(way)-1], nil
+}
+
+// Open opens a file or directory.
+func (x *index) Open(name string) (fs.File, error) {
+	n, err := x.find("open", name, true)
+	if err != nil {
+		return nil, err
+	}
+	info := nodeInfo{path.Base(name), n}
+	if n.mode.IsDir() {
+		entries := make([]fs.DirEntry, 0, len(n.entries))
+		for base, e := range n.entries {
+			entries = append(entries, fs.FileInfoToDirEntry(nodeInfo{base, e}))
+		}
+		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+		return &openFolder{info, entries}, nil
+	}
+	data := n.data
+	if !n.held {
+		if data, err = x.reread(n.entry); err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+	}
+	return &openFile{info, strings.NewReader(string(data))}, nil
+}
+
+// Stat describes what a path leads to.
+func (x *index) Stat(name string) (fs.FileInfo, error) { return x.info("stat", name, true) }
+
+// Lstat describes a path itself.
+func (x *index) Lstat(name string) (fs.FileInfo, error) { return x.info("lstat", name, false) }
+
+func (x *index) info(op, name string, follow bool) (fs.FileInfo, error) {
+	n, err := x.find(op, name, follow)
+	if err != nil {
+		return nil, err
+	}
+	return nodeInfo{path.Base(name), n}, nil
+}
+
+// ReadLink returns where a link leads.
+func (x *index) ReadLink(name string) (string, error) {
+	n, err := x.find("readlink", name, false)
+	if err == nil && n.mode&fs.ModeSymlink == 0 {
+		err = &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+	}
+	if err != nil {
+		return "", err
+	}
+	return n.target, nil
+}
