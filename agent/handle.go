@@ -11,9 +11,9 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/journal"
+	"codedeploy-agent/appspec/plaintext"
 	"codedeploy-agent/hooks"
 	"codedeploy-agent/hooks/faultpoint"
-	"codedeploy-agent/hooks/plaintext"
 )
 
 // handle takes a command from its specification to its result. Whatever fails on the way is the command's result: the

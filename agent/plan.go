@@ -16,8 +16,8 @@ import (
 	"codedeploy-agent/agent/install"
 	"codedeploy-agent/agent/revision"
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/appspec/plaintext"
 	"codedeploy-agent/hooks"
-	"codedeploy-agent/hooks/plaintext"
 )
 
 // Plan is what a deployment would do on this host, in the order of its lifecycle events.

@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"testing"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 // FuzzParse looks for files that crash the parser, make it hang, or make it say something that cannot be.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 func TestSizeLimit(t *testing.T) {
@@ -78,6 +78,9 @@ func TestAliasesAreCheap(t *testing.T) {
 
 // A file of the greatest size takes as much as a fuzzed input may, whatever it is full of.
 func TestLargestFiles(t *testing.T) {
+	if raceDetector {
+		t.Skip("it is about time and memory, which the race detector multiplies")
+	}
 	full := func(s string) string { return strings.Repeat(s, (maxSize-200)/len(s)) }
 	for name, text := range map[string]string{
 		"a mistake at the end": head + full("k: v\n") + "- x",

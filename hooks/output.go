@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"codedeploy-agent/hooks/plaintext"
+	"codedeploy-agent/appspec/plaintext"
 )
 
 const (

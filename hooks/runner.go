@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"codedeploy-agent/appspec/plaintext"
 	"codedeploy-agent/hooks/faultpoint"
-	"codedeploy-agent/hooks/plaintext"
 )
 
 // RunnerCommand is the hidden sub-command under which the agent's binary is the runner of one script. Its arguments are

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 func TestPayload(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/smallstep/pkcs7"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 const testContent = `{"DeploymentId":"d-ABC","DeploymentGroupName":"fleet"}`

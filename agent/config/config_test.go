@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 func TestDefaultsAreTheOfficialAgents(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 const fuzzedPath = "/etc/none.yml"

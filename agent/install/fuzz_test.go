@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 // FuzzCleanupList reads lists and, where they name nothing but what belongs to the test, follows them. They must not reach what they do not

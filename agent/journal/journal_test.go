@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 func open(t *testing.T, dir string) *Journal {

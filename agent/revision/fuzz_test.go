@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 // fuzzUnpack checks that no bundle changes anything but the archive, that a failure leaves nothing, and that the switches hold.

@@ -7,7 +7,7 @@ import (
 	"testing/fstest"
 	"unicode/utf8"
 
-	"codedeploy-agent/internal/allowance"
+	"codedeploy-agent/appspec/allowance"
 )
 
 // FuzzLint checks any AppSpec with any script: nothing panics, the same input gives the same report, every problem is of a rule in the table

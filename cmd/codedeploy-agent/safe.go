@@ -9,8 +9,8 @@ import (
 
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/secrets"
+	"codedeploy-agent/appspec/plaintext"
 	"codedeploy-agent/hooks"
-	"codedeploy-agent/hooks/plaintext"
 )
 
 // known are the secrets that this process was given. They are left out of whatever it says.

@@ -58,7 +58,7 @@ Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 the request i
 	f := cmd.Flags()
 	f.StringVarP(&v.options.AppSpec, "appspec-filename", "A", "", "AppSpec file in the bundle (default "+appspec.DefaultName+")")
 	f.BoolVar(&v.options.Finished, "bundle", false, "directories are finished bundles: what is missing is an error")
-	f.StringVar(&v.deployment, "deployment-type", "any", "in-place, in-place-lb (with a load balancer), blue-green or any")
+	f.StringVar(&v.deployment, "deployment-type", "any", "in-place, in-place-load-balancer, blue-green or any")
 	f.StringVar(&v.format, "format", "text", "text, json, sarif or github; for --rules text or markdown")
 	f.BoolVar(&v.json, "json", false, "the same as --format json")
 	f.BoolVar(&v.rules, "rules", false, "list the rules and check nothing")
@@ -129,10 +129,8 @@ func (v *validation) check() error {
 	switch v.deployment {
 	case "any", "in-place", "blue-green", "in-place-load-balancer":
 		v.options.Deployment = lint.Deployment(v.deployment)
-	case "in-place-lb":
-		v.options.Deployment = lint.InPlaceLoadBalancer
 	default:
-		return usage("the deployment type %q is not one of in-place, in-place-lb, blue-green and any", v.deployment)
+		return usage("the deployment type %q is not one of in-place, in-place-load-balancer, blue-green and any", v.deployment)
 	}
 	if v.json {
 		if v.format != "text" && v.format != "json" {

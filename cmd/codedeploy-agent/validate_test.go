@@ -107,7 +107,7 @@ func TestValidateExitCodes(t *testing.T) {
 		{dir, "validate --rules", "", 0, "script-missing", ""},
 		{dir, "validate no-such", "", 2, "", "ERROR: cannot validate no-such: no such file or directory\n"},
 		{dir, "validate --disable script-mising", "", 2, "", "did you mean script-missing?"},
-		{dir, "validate --deployment-type rolling", "", 2, "", "in-place-lb"},
+		{dir, "validate --deployment-type rolling", "", 2, "", "in-place-load-balancer"},
 		{dir, "validate --format yaml", "", 2, "", "sarif"},
 		{dir, "validate --format sarif --json", "", 2, "", "exclude each other"},
 		{dir, "validate --level loud", "", 2, "", "warning"},
@@ -227,7 +227,7 @@ func snapshotOf(t *testing.T, dir string) string {
 // TestValidateExamples has no false alarm on the project's own bundle, as a folder and for a load balancer.
 func TestValidateExamples(t *testing.T) {
 	t.Parallel()
-	stdout, _, code := validating(t, ".", "", "validate", "--json", "--deployment-type", "in-place-lb", "../../examples/web")
+	stdout, _, code := validating(t, ".", "", "validate", "--json", "--deployment-type", "in-place-load-balancer", "../../examples/web")
 	for _, p := range found(t, stdout) {
 		if !strings.HasSuffix(p, "source-missing warning") { // the program is built by the demo
 			t.Errorf("%s", p)

@@ -10,7 +10,7 @@ import (
 
 	"codedeploy-agent/appspec"
 	"codedeploy-agent/appspec/lint"
-	"codedeploy-agent/hooks/plaintext"
+	"codedeploy-agent/appspec/plaintext"
 )
 
 // Findings are the problems of one or several checks.
