@@ -163,11 +163,13 @@ func outputRules() []rule {
 			name: "control characters are shown, not obeyed", in: daemonOnly, deploys: fails(
 				"printf 'a\\033[31mred\\033[0m b\\000c d\\re\\tf\\n'", begun, `[stdout]ared b\x00c d`, "[stdout]e\tf",
 			),
+			check: logged(1, begun, `[stdout]ared b\x00c d`, "[stdout]e\tf"),
 		},
 		{
 			name: "control characters without sanitize_hook_output", in: daemonOnly, settings: []string{"sanitize_hook_output: false"}, deploys: fails(
 				"printf 'a\\033[31mred\\033[0m b\\000c d\\re\\tf\\n'", begun, "[stdout]a\x1b[31mred\x1b[0m b\x00c d\re\tf",
 			),
+			check: logged(1, begun, "[stdout]a\x1b[31mred\x1b[0m b\x00c d\re\tf"),
 		},
 		{
 			name: "a line that looks like the agent's own", in: daemonOnly, once: true,
