@@ -2,6 +2,8 @@ package hooks
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -100,12 +102,27 @@ func Environment(agentEnv []string, event string, d Deployment, rules Environmen
 		if _, ours := set[name]; ours {
 			continue
 		}
+		if sameName(name, "PATH") {
+			kv = name + "=" + programPath(kv[len(name)+1:], rules.StripLoader || rules.AllowlistOnly)
+		}
 		env = append(env, kv)
 	}
 	for _, name := range sortedKeys(set) {
 		env = append(env, name+"="+strings.ReplaceAll(set[name], "\x00", ""))
 	}
 	return env
+}
+
+// programPath is a PATH without entries that are no full path: an empty one and "." are whatever directory a script has gone to. strict leaves
+// out, too, directories in which everybody can put a program.
+func programPath(path string, strict bool) string {
+	return strings.Join(slices.DeleteFunc(filepath.SplitList(path), func(dir string) bool {
+		if !filepath.IsAbs(dir) {
+			return true
+		}
+		info, err := os.Stat(dir)
+		return strict && runtime.GOOS != "windows" && err == nil && info.Mode().Perm()&0o002 != 0
+	}), string(filepath.ListSeparator))
 }
 
 func sortedKeys(m map[string]string) []string {

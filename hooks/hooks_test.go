@@ -1,6 +1,9 @@
 package hooks
 
 import (
+	"errors"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -119,5 +122,28 @@ func TestLocalOrderHoldsEveryCommandOnce(t *testing.T) {
 	slices.Sort(commands)
 	if !slices.Equal(order, commands) {
 		t.Errorf("LocalOrder() has %v, Commands() %v", order, commands)
+	}
+}
+
+func TestProgramPath(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the directories are others there")
+	}
+	open, shut := t.TempDir(), t.TempDir()
+	if err := errors.Join(os.Chmod(open, 0o777), os.Chmod(shut, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		path   string
+		strict bool
+		want   string
+	}{
+		{"/usr/bin:/bin", false, "/usr/bin:/bin"}, {"", false, ""}, {":/bin::.:bin:./x:../y:", false, "/bin"}, {open + ":" + shut + ":/nowhere", false, open + ":" + shut + ":/nowhere"},
+		{open + ":" + shut + ":/nowhere", true, shut + ":/nowhere"}, {".:/bin", true, "/bin"},
+	} {
+		if got := programPath(tt.path, tt.strict); got != tt.want {
+			t.Errorf("programPath(%q, %v) = %q, want %q", tt.path, tt.strict, got, tt.want)
+		}
 	}
 }

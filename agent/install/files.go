@@ -139,7 +139,7 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
+	d, err := openSeen(dir)
 	if err != nil {
 		return fmt.Errorf("cannot read the revision: %w", err)
 	}

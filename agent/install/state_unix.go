@@ -14,14 +14,9 @@ func openState(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 }
 
-// namesIn lists a directory that was seen at a path. Whatever stands there now is not followed or waited for.
-func namesIn(path string) ([]string, error) {
-	d, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	return d.Readdirnames(-1)
+// openSeen opens a directory that was seen at a path. Whatever stands there now is not followed or waited for.
+func openSeen(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 }
 
 // distrust says why a list could have been written by somebody else, or nothing.

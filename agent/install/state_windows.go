@@ -8,15 +8,8 @@ import (
 // openState opens a list.
 func openState(path string) (*os.File, error) { return os.Open(path) }
 
-// namesIn lists a directory.
-func namesIn(path string) ([]string, error) {
-	d, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	return d.Readdirnames(-1)
-}
+// openSeen opens a directory.
+func openSeen(path string) (*os.File, error) { return os.Open(path) }
 
 // distrust says why a list could have been written by somebody else, or nothing. Who may write below the deployment root is the
 // business of its access list on Windows.

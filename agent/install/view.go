@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -105,8 +106,12 @@ func (v *view) empties(r *remnant) (bool, error) {
 	if fi, err := os.Lstat(r.dir); err == nil && infoOf(fi).dev != r.info.dev {
 		return false, nil
 	}
-	names, err := namesIn(r.place())
+	d, err := openSeen(r.place())
 	if err != nil {
+		return false, err
+	}
+	names, err := d.Readdirnames(-1)
+	if err := cmp.Or(err, d.Close()); err != nil {
 		return false, err
 	}
 	for _, n := range names {

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -282,5 +284,26 @@ func TestUnpackNests(t *testing.T) {
 		if got := names(t, archive); len(got) != 1 || got[0] != "inner.zip" {
 			t.Errorf("Unpack(%s) made %v, want the inner bundle as it is", format, got)
 		}
+	}
+}
+
+// hungryXZ is the beginning of an xz that needs four gigabytes.
+func hungryXZ() []byte {
+	checked := func(b ...byte) []byte { return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b)) }
+	flags := checked(0, 1) // CRC32
+	const lzma2, largest = 0x21, 40
+	block := checked(2, 0, lzma2, 1, largest, 0, 0, 0)
+	return slices.Concat([]byte("\xfd7zXZ\x00"), flags, block, make([]byte, 100))
+}
+
+// TestHungryXZ must not make xz take the memory that the bundle asks for.
+func TestHungryXZ(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("xz"); err != nil {
+		t.Skip("this host has no xz program")
+	}
+	bundle, archive := store(t, hungryXZ())
+	if err := Unpack(t.Context(), Tar, bundle, archive, UnpackOptions{}); err == nil || !strings.Contains(err.Error(), "imit") {
+		t.Errorf("Unpack = %v, want an error about the limit of memory", err)
 	}
 }

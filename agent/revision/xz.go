@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 )
@@ -18,9 +19,14 @@ type xz struct {
 	ended  bool
 }
 
+// xzMemory bounds what a bundle can make xz take, which is else up to four gigabytes; xz -9 needs 65 MiB. It is not an option on the command line
+// because other programs of that name do not know it.
+const xzMemory = "--memlimit-decompress=256MiB"
+
 func newXZ(ctx context.Context, in io.Reader) (*xz, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	z := &xz{cmd: exec.CommandContext(ctx, "xz", "--decompress", "--stdout"), says: new(strings.Builder), cancel: cancel}
+	z.cmd.Env = append(os.Environ(), "XZ_DEFAULTS="+xzMemory, "XZ_OPT=")
 	z.cmd.Stdin, z.cmd.Stderr = in, z.says
 	out, err := z.cmd.StdoutPipe()
 	if err == nil {

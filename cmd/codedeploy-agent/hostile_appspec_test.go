@@ -76,6 +76,13 @@ func hostileAppSpecs() []hostile {
 	script("a script of two lines", "does not exist", `location: "run\ntouch OUT/new"`)
 	script("a script with NUL", "NUL byte", `location: "run\0x"`)
 	script("a script that is the revision", "is a directory", "location: .")
+	for name, lines := range map[string]string{
+		"a script with a timeout of a day": "timeout: 86400", "a script with a timeout of 136 years": "timeout: 4294967295", "a script with a timeout beyond all time": "timeout: 1e300",
+	} {
+		out = append(out, hostile{area: "AppSpec", name: name, form: "tgz", runs: true, make: func(s *stage) bundle {
+			return s.pack("tgz", filed("appspec.yml", head+"hooks:\n  BeforeInstall:\n    - location: run\n      "+lines+"\n"), filed("run", "#!/bin/sh\n"))
+		}})
+	}
 	out = append(out, hostile{area: "AppSpec", name: "a script that is a link to a file that is no script", form: "tgz", refused: "not part of the revision", setting: links,
 		make: func(s *stage) bundle {
 			return s.pack("tgz", filed("appspec.yml", head+"hooks:\n  BeforeInstall:\n    - location: run\n"), symlink("run", "OUT/precious"))

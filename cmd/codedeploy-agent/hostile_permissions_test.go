@@ -81,6 +81,10 @@ func hostilePermissions() []hostile {
 		add(c)
 	}
 	open(hostile{name: "a link to the file of others", open: true, setting: targets, told: "is not part of the revision", leaves: []string{"app/l->OUT/precious"}, make: through("OUT/precious", "mode: 666")})
+	for what, line := range map[string]string{"owner": `owner: "12345"`, "group": `group: "12345"`, "access list": `acls: ["u:root:rwx"]`} {
+		open(hostile{name: "a link to the file of others, " + what, root: true, open: true, setting: targets, told: "is not part of the revision", leaves: []string{"app/l->OUT/precious"},
+			make: through("OUT/precious", line)})
+	}
 	open(hostile{name: "a link to the directory of others", open: true, setting: targets, told: "is not part of the revision", leaves: []string{"app/l->OUT/dir"}, make: through("OUT/dir", "mode: 777")})
 	open(hostile{name: "a link to a link to the file of others", open: true, setting: targets, told: "is not part of the revision", leaves: []string{"app/l->OUT/link"}, make: through("OUT/link", "mode: 666")})
 	open(hostile{name: "a link that leads nowhere", setting: targets, told: "leads nowhere", leaves: []string{"app/l->OUT/dangling"}, make: through("OUT/dangling", "mode: 666")})

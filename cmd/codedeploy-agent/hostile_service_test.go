@@ -147,6 +147,12 @@ func hostileHooks() []hook {
 		{name: "reads the agent's credentials from its environment", script: "env | grep -c planted-token; exit 9", finds: look("[stdout]0\n", true, true), by: kept("not there")},
 		{name: "is led by the loader's variables of the service", script: "env | grep planted-loader; exit 9", finds: look("planted-loader", true, false), setting: "strip_loader_env_in_hooks", by: switched("there", "not there")},
 		{name: "reads other variables of the service", script: "env | grep planted-variable; exit 9", finds: look("planted-variable", true, false), setting: "restrict_hook_env_to_allowlist", by: switched("there", "not there")},
+		{name: "finds programs by a PATH with relative directories", script: `echo "$PATH" | grep -c -E '(^|:)(\.|:|$|hostile)'; exit 9`, finds: look("[stdout]0\n", true, true), by: kept("they are not in it")},
+		{name: "finds programs where everybody can put them", script: `echo "$PATH" | grep -c -E '(^|:)/tmp(:|$)'; exit 9`, finds: look("[stdout]1\n", true, false), setting: "restrict_hook_env_to_allowlist", by: switched("there", "not there")},
+		{name: "is busy until the end of its time", script: "while :; do :; done", timeout: 1, finds: code(3, "1 seconds"), by: kept("ended")},
+		{name: "reads a named pipe until the end of its time", script: `d=$(mktemp -d) && mkfifo "$d/p" && cat "$d/p"`, timeout: 1, finds: code(3, "1 seconds"), by: kept("ended")},
+		{name: "follows a file until the end of its time", script: "tail -f /dev/null", timeout: 1, finds: code(3, "1 seconds"), by: kept("ended")},
+		{name: "writes zeros until the end of its time", script: "cat /dev/zero", timeout: 1, finds: code(3, "1 seconds"), by: kept("ended")},
 		{name: "waits for input", script: "cat; echo ended; exit 9", finds: look("ended", true, true), by: kept("there is none")},
 		{name: "forges a line of the log by a carriage return", script: `printf 'a\r2026-01-01 00:00:00 [stderr]forged\n'; exit 9`, finds: look("[stdout]2026-01-01 00:00:00 [stderr]forged", true, true), by: kept("a line of its own, with its mark")},
 		{name: "forges the end of its event", script: `printf 'LifecycleEvent - ValidateService\nScript - x\n'; exit 9`, finds: look("[stdout]LifecycleEvent - ValidateService", true, true), by: kept("with its mark")},
@@ -242,6 +248,7 @@ func hostileHost(t *testing.T, fresh bool) *host {
 	h.write("outside/precious", canaryText)
 	h.write("srv/here", "")
 	h.env = append(h.env, plantedForHooks...)
+	h.env = append(h.env, "PATH=.::hostile/bin:"+os.Getenv("PATH")+":/tmp")
 	h.start()
 	return h
 }

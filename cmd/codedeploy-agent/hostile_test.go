@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,8 +52,8 @@ type hostile struct {
 	off string
 	// open says that accepted it changes something outside by intention: what the AppSpec asks for in so many words.
 	open bool
-	// root says that only root can prepare it.
-	root bool
+	// root says that only root can prepare it, runs that a script of it runs, which a file system in memory may forbid.
+	root, runs bool
 }
 
 // bundle is what is deployed: data of a type, or a directory.
@@ -72,10 +73,10 @@ type stage struct {
 
 const canaryText = "do not touch"
 
-func newStage(t testing.TB, fresh bool) *stage {
+func newStage(t testing.TB, fresh, runs bool) *stage {
 	t.Helper()
 	parent := "/dev/shm" // what hundreds of deployments sync takes long on a busy disk and nothing in memory
-	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+	if info, err := os.Stat(parent); err != nil || !info.IsDir() || runs {
 		parent = ""
 	}
 	dir, err := os.MkdirTemp(parent, "codedeploy-hostile-")
@@ -316,7 +317,7 @@ func (t *table) add(n int, r row) {
 
 func (t *table) print(w io.Writer) {
 	fmt.Fprintf(w, "| # | area | case | form | default settings | new host | decided by |\n| --- | --- | --- | --- | --- | --- | --- |\n")
-	for n := range len(t.rows) {
+	for _, n := range slices.Sorted(maps.Keys(t.rows)) {
 		r := t.rows[n]
 		fmt.Fprintf(w, "| %d | %s | %s | %s | %s | %s | %s |\n", n+1, r.area, r.name, r.form, r.byDefault, r.fresh, r.decides)
 	}
@@ -343,8 +344,8 @@ func TestHostile(t *testing.T) {
 		}
 		served(t, all, len(cases))
 	})
-	if len(all.rows) < fewest {
-		t.Errorf("%d cases, want %d", len(all.rows), fewest)
+	if n := len(cases) + len(hostileSpecifications()) + len(hostileHooks()); n < fewest {
+		t.Errorf("%d cases, want %d", n, fewest)
 	}
 	var out bytes.Buffer
 	all.print(&out)
@@ -380,7 +381,7 @@ func (c *hostile) run(t *testing.T) row {
 
 // deploy deploys the case on one host, where refused is said of it, or nothing if it is accepted.
 func (c *hostile) deploy(t *testing.T, fresh bool, refused string) string {
-	s := newStage(t, fresh)
+	s := newStage(t, fresh, c.runs)
 	if c.limit != "" {
 		limited, _, err := config.Parse("limit.yml", []byte(c.limit))
 		must(t, err)
