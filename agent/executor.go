@@ -40,7 +40,18 @@ type Executor struct {
 	host map[string]string
 	// custom are events that run besides the service's (a local deployment's own).
 	custom []string
-	log    *zap.Logger
+	// ended gets the result of each script; nil means that nobody wants to know.
+	ended func(HookResult)
+	log   *zap.Logger
+}
+
+// HookResult is what came of one script of a lifecycle event.
+type HookResult struct {
+	Event string
+	// Deployment is whose revision the script is of.
+	Deployment string
+	Script     appspec.Script
+	Record     *hooks.Record
 }
 
 // newStore is the deployment root that the configuration names.
@@ -145,6 +156,9 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Raw:        !x.config.SanitizeHookOutput,
 		Live:       x.live,
 		Log:        x.log.With(logFields(event, spec)...).With(zap.String("revision", whose.ID)),
+	}
+	if x.ended != nil {
+		run.Ended = func(s appspec.Script, r *hooks.Record) { x.ended(HookResult{event, whose.ID, s, r}) }
 	}
 	if x.config.EnableDeploymentsLog {
 		if err := x.store.MakeDeploymentLogs(); err != nil {

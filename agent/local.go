@@ -39,6 +39,10 @@ type LocalDeployment struct {
 	Guard        *custody.Guard // as in Options
 	Log          *zap.Logger
 	Out, Console io.Writer // Out: what the official tool prints; Console: the hooks' output as it comes
+	// Began is told the deployment's id and the last successful one of its group here, Ended the result of each script; nil means that
+	// nobody wants to know.
+	Began func(deployment, lastSuccessful string)
+	Ended func(HookResult)
 }
 
 // InvalidError says that a local deployment cannot be carried out as it was asked for; nothing has been done.
@@ -54,7 +58,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 		return err
 	}
 	x := &Executor{
-		config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, live: l.Console, custom: events, log: l.Log,
+		config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, live: l.Console, custom: events, ended: l.Ended, log: l.Log,
 		host: identity.HookVariables(l.Config.OnPremisesConfigFile),
 	}
 	unlock, err := NewGroups(l.Config.StateDir).Lock(ctx, spec.GroupID)
@@ -69,6 +73,13 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 	defer os.RemoveAll(runs)
 
 	deployment := x.store.Deployment(spec.GroupID, spec.DeploymentID)
+	if l.Began != nil {
+		last, _, err := x.store.LastSuccessful(spec.GroupID)
+		if err != nil {
+			return err
+		}
+		l.Began(deployment.ID, last.ID)
+	}
 	fmt.Fprintf(l.Out, "Starting to execute deployment from within folder %s\n", deployment.Dir)
 	for i, event := range events {
 		_, err := x.Execute(ctx, event, spec, Execution{Dir: filepath.Join(runs, fmt.Sprintf("%d-%s", i, event))})

@@ -36,7 +36,9 @@ type Run struct {
 	Live io.Writer
 	// Note is told which script begins and ends; nil means that nobody wants to know.
 	Note func(step string)
-	Log  *zap.Logger
+	// Ended gets the record of each script that has ended; nil means that nobody wants to know.
+	Ended func(appspec.Script, *Record)
+	Log   *zap.Logger
 }
 
 // Do runs the event's scripts in order and returns when the last has ended or one has failed; the error is then a *Failure.
@@ -64,6 +66,9 @@ func (r *Run) Do(ctx context.Context) error {
 		}
 		for _, w := range record.Warnings {
 			r.Log.Warn(w, zap.String("script", script.Location))
+		}
+		if r.Ended != nil {
+			r.Ended(script, record)
 		}
 		r.note("script %d ended, code %d: %s", i+1, record.Code, script.Location)
 		r.Log.Info("script ended", zap.String("script", script.Location), zap.Int("exit_code", record.ExitCode),

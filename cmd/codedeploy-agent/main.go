@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"codedeploy-agent/agent/dryrun"
 	"codedeploy-agent/hooks"
 )
 
@@ -23,6 +24,10 @@ func main() {
 	// A hook's runner is started for every script: it must not pay for anything it does not need.
 	if len(os.Args) == 4 && os.Args[1] == hooks.RunnerCommand {
 		os.Exit(hooks.RunnerMain(os.Args[2], os.Args[3]))
+	}
+	dryrun.Main(os.Args)
+	if len(os.Args) == 3 && os.Args[1] == deployInViewCommand {
+		os.Exit(deployInView(os.Args[2]))
 	}
 	os.Exit(execute(os.Args))
 }
@@ -92,6 +97,6 @@ func rootCommand() *cobra.Command {
 		Version:       version,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(runCommand(), deployLocalCommand(), planCommand(), configCommand(), validateCommand(), schemaCommand(), versionCommand())
+	root.AddCommand(runCommand(), deployLocalCommand(), validateCommand(), planCommand(), dryRunCommand(), schemaCommand(), configCommand(), versionCommand())
 	return root
 }

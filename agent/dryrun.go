@@ -1,0 +1,314 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"codedeploy-agent/agent/dryrun"
+	"codedeploy-agent/agent/install"
+	"codedeploy-agent/hooks"
+)
+
+// DryRun is what deployments did on a copy-on-write view of a host. It has the shape of a Plan, and what only shows when hooks run.
+type DryRun struct {
+	Group string `json:"deployment_group"`
+	// LastSuccessful is the deployment that was installed before the first one, empty if there was none.
+	LastSuccessful string `json:"last_successful,omitempty"`
+	// Runs are the deployments of the bundle, one after the other.
+	Runs  []DryRunDeployment `json:"runs"`
+	Hooks []DryRunHook       `json:"hooks"`
+	// Changes is how the file system differs at the end, without the agent's own state.
+	Changes []install.Change `json:"changes"`
+	// Services are the calls that would have acted on the host's services or power, Commands other calls that were not really made.
+	Services  []dryrun.Call    `json:"services"`
+	Commands  []dryrun.Call    `json:"commands"`
+	Processes []dryrun.Process `json:"processes"`
+	Ports     []dryrun.Port    `json:"ports"`
+	// Problems are the reasons why a deployment failed; Warnings are what else a person should know.
+	Problems []string `json:"problems"`
+	Warnings []string `json:"warnings"`
+
+	state []string // directories of the agent's own
+}
+
+// DryRunDeployment is one deployment of a dry run.
+type DryRunDeployment struct {
+	Deployment string  `json:"deployment"`
+	Result     string  `json:"result"` // succeeded or failed
+	Error      string  `json:"error,omitempty"`
+	Duration   float64 `json:"duration"` // in seconds
+}
+
+// DryRunHook is one script that a dry run has run.
+type DryRunHook struct {
+	// Run is the number of the deployment, from 1.
+	Run        int     `json:"run"`
+	Event      string  `json:"event"`
+	Location   string  `json:"location"`
+	Deployment string  `json:"deployment"` // whose script it is
+	RunAs      string  `json:"runas,omitempty"`
+	Sudo       bool    `json:"sudo,omitempty"`
+	Timeout    int     `json:"timeout"` // in seconds
+	Result     string  `json:"result"`  // succeeded or failed
+	Code       int     `json:"code"`    // as the service would get it
+	ExitCode   int     `json:"exit_code"`
+	Duration   float64 `json:"duration"` // in seconds
+	// Output is the end of its output, as the service would get it.
+	Output string `json:"output"`
+}
+
+// The results of deployments and scripts.
+const (
+	succeeded = "succeeded"
+	failed    = "failed"
+)
+
+// DryRunMessage is what the deployments that run in the view tell of themselves, each message one thing.
+type DryRunMessage struct {
+	// State are the directories of the agent's own.
+	State []string          `json:"state,omitempty"`
+	Began *DryRunBegin      `json:"began,omitempty"`
+	Hook  *DryRunHook       `json:"hook,omitempty"`
+	Ended *DryRunDeployment `json:"ended,omitempty"`
+	// Warnings are about the last script.
+	Warnings []string `json:"warnings,omitempty"`
+	// Invalid are the reasons why nothing was begun.
+	Invalid []string `json:"invalid,omitempty"`
+}
+
+// DryRunBegin says that a deployment has begun.
+type DryRunBegin struct {
+	Deployment, LastSuccessful string
+}
+
+// HookMessage is the message about a script that has ended.
+func HookMessage(run int, r HookResult) DryRunMessage {
+	h := &DryRunHook{Run: run, Event: r.Event, Location: r.Script.Location, Deployment: r.Deployment, RunAs: r.Script.RunAs, Sudo: r.Script.Sudo,
+		Timeout: int(r.Script.Timeout.Seconds()), Result: succeeded, Code: r.Record.Code, ExitCode: r.Record.ExitCode,
+		Duration: r.Record.Ended.Sub(r.Record.Began).Seconds(), Output: strings.Join(r.Record.Tail, "")}
+	if h.Code != hooks.CodeSuccess {
+		h.Result = failed
+	}
+	m := DryRunMessage{Hook: h}
+	for _, w := range r.Record.Warnings {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("%s: %s: %s", r.Event, r.Script.Location, w))
+	}
+	return m
+}
+
+// EndMessage is the message about a deployment that has ended.
+func EndMessage(took time.Duration, err error) DryRunMessage {
+	d := &DryRunDeployment{Result: succeeded, Duration: took.Seconds()}
+	if err != nil {
+		d.Result, d.Error = failed, err.Error()
+	}
+	return DryRunMessage{Ended: d}
+}
+
+// NewDryRun is the report of a dry run that is about to begin.
+func NewDryRun(group string) *DryRun {
+	return &DryRun{Group: group, Runs: []DryRunDeployment{}, Hooks: []DryRunHook{}, Changes: []install.Change{}, Services: []dryrun.Call{},
+		Commands: []dryrun.Call{}, Processes: []dryrun.Process{}, Ports: []dryrun.Port{}, Problems: []string{}, Warnings: []string{}}
+}
+
+// Add takes a message of the deployments.
+func (d *DryRun) Add(m DryRunMessage) {
+	d.state = append(d.state, m.State...)
+	if m.Began != nil {
+		if len(d.Runs) == 0 {
+			d.LastSuccessful = m.Began.LastSuccessful
+		}
+		d.Runs = append(d.Runs, DryRunDeployment{Deployment: m.Began.Deployment})
+	}
+	if m.Hook != nil {
+		d.Hooks = append(d.Hooks, *m.Hook)
+	}
+	d.Warnings = append(d.Warnings, m.Warnings...)
+	if m.Ended != nil && len(d.Runs) > 0 {
+		last := &d.Runs[len(d.Runs)-1]
+		m.Ended.Deployment = last.Deployment
+		*last = *m.Ended
+		if m.Ended.Error != "" {
+			d.Problems = append(d.Problems, which(len(d.Runs))+" failed: "+m.Ended.Error)
+		}
+	}
+}
+
+// which names a deployment by its number.
+func which(run int) string {
+	if run == 1 {
+		return "the deployment"
+	}
+	return "the next deployment of the same bundle"
+}
+
+// Observe takes what was found in the view at the end. A deployment that has not ended by itself was ended by one of its hooks.
+func (d *DryRun) Observe(o *dryrun.Observation) {
+	if len(d.Runs) > 0 && d.Runs[len(d.Runs)-1].Result == "" {
+		d.Add(EndMessage(0, errors.New("a hook has killed the agent: it kills processes that are not its own")))
+	}
+	for _, c := range o.Changes {
+		if !d.ours(c) {
+			d.Changes = append(d.Changes, c)
+		}
+	}
+	for _, c := range o.Calls {
+		if c.Kind == dryrun.Services || c.Kind == dryrun.Power {
+			d.Services = append(d.Services, c)
+		} else {
+			d.Commands = append(d.Commands, c)
+		}
+	}
+	d.Processes, d.Ports = o.Processes, o.Ports
+	d.Warnings = append(d.Warnings, o.Warnings...)
+}
+
+// ours says whether a change is to the agent's own state, or makes a directory on the way to it.
+func (d *DryRun) ours(c install.Change) bool {
+	for _, dir := range d.state {
+		if c.Path == dir || strings.HasPrefix(c.Path, dir+"/") || c.Action == install.Mkdir && strings.HasPrefix(dir, c.Path+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// shown is how many changes are printed for people before it is said how many more there are.
+const shown = 200
+
+// WriteTo prints the report for people. What hooks wrote is not repeated, except for those that failed.
+func (d *DryRun) WriteTo(w io.Writer) (int64, error) {
+	var b strings.Builder
+	for i, r := range d.Runs {
+		title := "Deployment"
+		if i > 0 {
+			title = "The same bundle again"
+		}
+		fmt.Fprintf(&b, "%s: %s after %s\n", title, r.Result, seconds(r.Duration))
+		for _, h := range d.Hooks {
+			if h.Run == i+1 {
+				d.hook(&b, h)
+			}
+		}
+		b.WriteString("\n")
+	}
+	d.writeChanges(&b)
+	calls(&b, "Services it would have acted on", d.Services)
+	calls(&b, "Commands that were not really run", d.Commands)
+	if len(d.Processes) > 0 {
+		b.WriteString("Left running:\n")
+		for _, p := range d.Processes {
+			d.process(&b, p)
+		}
+		b.WriteString("\n")
+	}
+	for _, x := range []struct {
+		title string
+		lines []string
+	}{{"Warnings", d.Warnings}, {"Problems", d.Problems}} {
+		if len(x.lines) > 0 {
+			fmt.Fprintf(&b, "%s:\n", x.title)
+			for _, l := range x.lines {
+				fmt.Fprintf(&b, "  - %s\n", strings.ReplaceAll(l, "\n", "\n    "))
+			}
+			b.WriteString("\n")
+		}
+	}
+	n, err := io.WriteString(w, b.String())
+	return int64(n), err
+}
+
+func seconds(s float64) string { return fmt.Sprintf("%.1f s", s) }
+
+func (d *DryRun) hook(b *strings.Builder, h DryRunHook) {
+	as := ""
+	if h.RunAs != "" {
+		as = " as user " + h.RunAs
+	}
+	of := ""
+	if h.Deployment != d.Runs[h.Run-1].Deployment {
+		of = " of " + h.Deployment
+	}
+	fmt.Fprintf(b, "  %-20s %s%s%s: %s, %s\n", h.Event, h.Location, as, of, h.Result, seconds(h.Duration))
+	if h.Result == failed {
+		for line := range strings.Lines(h.Output) {
+			fmt.Fprintf(b, "      %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+}
+
+func (d *DryRun) writeChanges(b *strings.Builder) {
+	if len(d.Changes) == 0 {
+		b.WriteString("No file was changed.\n\n")
+		return
+	}
+	fmt.Fprintf(b, "Files that differ now (%d):\n", len(d.Changes))
+	for i, c := range d.Changes {
+		if i == shown {
+			fmt.Fprintf(b, "  and %d more; --json lists all\n", len(d.Changes)-shown)
+			break
+		}
+		detail := ""
+		if c.Detail != "" {
+			detail = " (" + c.Detail + ")"
+		}
+		fmt.Fprintf(b, "  %-9s %s%s\n", c.Action, c.Path, detail)
+	}
+	b.WriteString("\n")
+}
+
+func calls(b *strings.Builder, title string, calls []dryrun.Call) {
+	if len(calls) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "%s:\n", title)
+	var lines []string
+	times := map[string]int{}
+	for _, c := range calls {
+		who := c.Event
+		if who == "" {
+			who = "-"
+		}
+		answer, _, _ := strings.Cut(c.Answer, "\n")
+		line := fmt.Sprintf("  %-20s %s: %s", who, strings.Join(c.Command, " "), answer)
+		if times[line]++; times[line] == 1 {
+			lines = append(lines, line)
+		}
+	}
+	for _, line := range lines {
+		if n := times[line]; n > 1 {
+			line += fmt.Sprintf(" (%d times)", n)
+		}
+		b.WriteString(line + "\n")
+	}
+	b.WriteString("\n")
+}
+
+func (d *DryRun) process(b *strings.Builder, p dryrun.Process) {
+	var more []string
+	if p.Unit != "" {
+		more = append(more, "service "+p.Unit)
+	} else if p.Event != "" {
+		more = append(more, "started by "+p.Event)
+	}
+	for _, port := range d.Ports {
+		if port.PID == p.PID {
+			more = append(more, fmt.Sprintf("listens on %s %s:%d", port.Protocol, port.Address, port.Port))
+		}
+	}
+	text := ""
+	if len(more) > 0 {
+		text = " (" + strings.Join(more, ", ") + ")"
+	}
+	command := []rune(oneLine(p.Command))
+	if len(command) > 120 {
+		command = append(command[:117], []rune("...")...)
+	}
+	fmt.Fprintf(b, "  %s as %s%s\n", string(command), p.User, text)
+}
+
+// oneLine keeps a command line from breaking the report.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -1,0 +1,360 @@
+package dryrun
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/user"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"codedeploy-agent/agent/install"
+)
+
+// differ finds how a view differs from what it was made of.
+type differ struct {
+	v       *view
+	layer   *layer
+	changes []install.Change
+	// covered are the places of all layers: what is there is another layer's business.
+	covered map[string]bool
+}
+
+// observe finds out what the program did.
+func (v *view) observe() (*Observation, error) {
+	o := &Observation{Changes: []install.Change{}, Calls: []Call{}, Processes: []Process{}, Ports: []Port{}, Warnings: v.warnings}
+	var err error
+	if o.Processes, o.Ports, err = leftRunning(); err != nil {
+		return nil, err
+	}
+	if o.Calls, err = readCalls(); err != nil {
+		return nil, err
+	}
+	d := &differ{v: v, covered: map[string]bool{}}
+	for _, l := range v.layers {
+		d.covered[l.path] = !l.removed
+	}
+	for _, l := range v.layers {
+		d.layer = l
+		if l.removed {
+			d.removed()
+			continue
+		}
+		if err := d.directory(".", l.lower != nil); err != nil {
+			return nil, fmt.Errorf("cannot find out what has changed below %s: %w", l.path, err)
+		}
+		if l.flat {
+			d.gone()
+		}
+	}
+	v.broker.report(d)
+	slices.SortStableFunc(d.changes, func(a, b install.Change) int { return strings.Compare(a.Path, b.Path) })
+	o.Changes = append(o.Changes, d.changes...)
+	slices.Sort(o.Warnings)
+	if n := len(v.unreadable); n > 0 {
+		slices.Sort(v.unreadable)
+		o.Warnings = append(o.Warnings, fmt.Sprintf("%d directories and files that this user cannot read are empty in the view or not there: %s; root can read them", n,
+			strings.Join(v.unreadable[:min(n, 5)], ", ")))
+	}
+	if o.Warnings == nil {
+		o.Warnings = []string{}
+	}
+	return o, nil
+}
+
+func (d *differ) path(rel string) string { return path.Join(d.layer.path, rel) }
+
+func (d *differ) add(rel string, a install.Action, format string, args ...any) {
+	d.changes = append(d.changes, install.Change{Path: d.path(rel), Action: a, Detail: fmt.Sprintf(format, args...)})
+}
+
+// directory compares what a directory of the upper layer has with the lower one; old says that the lower layer has the directory.
+func (d *differ) directory(rel string, old bool) error {
+	entries, err := fs.ReadDir(d.layer.upper.FS(), rel)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(rel, e.Name())
+		if isOwn(d.path(name)) || d.layer.flat && d.covered[d.path(name)] {
+			continue
+		}
+		info, err := d.layer.upper.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a process that still runs has removed it
+		}
+		if err != nil {
+			return err
+		}
+		var was fs.FileInfo
+		if d.layer.flat && rel == "." {
+			if was = d.layer.shown[e.Name()]; was != nil && was.Mode() == info.Mode() && was.Size() == info.Size() && was.ModTime().Equal(info.ModTime()) {
+				continue
+			}
+		} else if old {
+			if was, err = d.layer.lower.Lstat(name); err != nil {
+				was = nil
+			}
+		}
+		if err := d.entry(name, info, was); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry compares one entry of the upper layer with what was at its place.
+func (d *differ) entry(name string, info, was fs.FileInfo) error {
+	if whiteout(info) {
+		if was != nil {
+			d.deleted(name, was)
+		}
+		return nil
+	}
+	if info.IsDir() {
+		return d.dir(name, info, was)
+	}
+	switch {
+	case was == nil:
+		d.add(name, install.Create, "%s%s", describe(info), d.target(name, info))
+	case was.Mode().Type() != info.Mode().Type():
+		d.add(name, install.Overwrite, "%s was %s", describe(info), kind(was))
+	case info.Mode()&fs.ModeSymlink != 0:
+		if before, after := d.link(d.layer.lower, name), d.link(d.layer.upper, name); before != after {
+			d.add(name, install.Overwrite, "leads to %s instead of %s", after, before)
+		}
+	default:
+		changed, err := d.differ(name, info, was)
+		if err != nil {
+			return err
+		}
+		if changed {
+			d.add(name, install.Overwrite, "%d bytes, %d before", info.Size(), was.Size())
+		}
+		d.attributes(name, info, was)
+	}
+	return nil
+}
+
+func (d *differ) dir(name string, info, was fs.FileInfo) error {
+	switch {
+	case was == nil && d.layer.mirrored[name]:
+		// The host has removed it since.
+	case was == nil:
+		d.add(name, install.Mkdir, "%s%s", describe(info), d.target(name, info))
+	case !was.IsDir():
+		d.add(name, install.Overwrite, "%s was %s", describe(info), kind(was))
+		was = nil
+	default:
+		d.attributes(name, info, was)
+	}
+	if was != nil && d.opaque(name) && !d.layer.emptied[name] {
+		if err := d.missing(name); err != nil {
+			return err
+		}
+	}
+	return d.directory(name, was != nil)
+}
+
+// missing lists what a directory of the lower layer has and the upper one, which hides it, has not.
+func (d *differ) missing(rel string) error {
+	entries, err := fs.ReadDir(d.layer.lower.FS(), rel)
+	if err != nil {
+		return nil // it was not shown either
+	}
+	for _, e := range entries {
+		name := path.Join(rel, e.Name())
+		if _, err := d.layer.upper.Lstat(name); err == nil {
+			continue
+		}
+		if was, err := e.Info(); err == nil {
+			d.deleted(name, was)
+		}
+	}
+	return nil
+}
+
+// gone lists what a flat layer was made with and does not have any more.
+func (d *differ) gone() {
+	for name, was := range d.layer.shown {
+		if _, err := d.layer.upper.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			d.deleted(name, was)
+		}
+	}
+}
+
+func (d *differ) deleted(name string, was fs.FileInfo) {
+	if !was.IsDir() {
+		d.add(name, install.Delete, "")
+		return
+	}
+	d.add(name, install.Delete, "directory with %d files", d.files(name))
+}
+
+// removed says that the layer's directory is gone.
+func (d *differ) removed() {
+	n := 0
+	if d.layer.lower != nil {
+		n = d.files(".")
+	}
+	d.add(".", install.Delete, "directory with %d files", n)
+}
+
+// files counts the files in a directory as it was.
+func (d *differ) files(name string) int {
+	n := 0
+	_ = fs.WalkDir(d.layer.lower.FS(), name, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			n++
+		}
+		return nil
+	})
+	return n
+}
+
+// attributes compares modes and owners. As an ordinary user everything belongs to the view's root, so owners tell nothing there.
+func (d *differ) attributes(name string, info, was fs.FileInfo) {
+	const bits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+	if a, b := info.Mode()&bits, was.Mode()&bits; a != b {
+		d.add(name, install.Mode, "%s instead of %s", octal(a), octal(b))
+	}
+	if d.v.settings.User {
+		return
+	}
+	uid, gid, _ := ownerOf(info)
+	if u, g, _ := ownerOf(was); u != uid || g != gid {
+		d.add(name, install.Owner, "%s instead of %s", names(uid, gid), names(u, g))
+	}
+}
+
+// differ compares the contents of two files.
+func (d *differ) differ(name string, info, was fs.FileInfo) (bool, error) {
+	if info.Size() != was.Size() {
+		return true, nil
+	}
+	if !info.Mode().IsRegular() {
+		return false, nil
+	}
+	a, err := d.layer.upper.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer a.Close()
+	b, err := d.layer.lower.Open(name)
+	if err != nil {
+		return true, nil // it could not be read before either, and now it can
+	}
+	defer b.Close()
+	one, two := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(a, one)
+		m, err2 := io.ReadFull(b, two)
+		if n != m || !bytes.Equal(one[:n], two[:m]) {
+			return true, nil
+		}
+		if err != nil || err2 != nil {
+			return false, nil
+		}
+	}
+}
+
+func (d *differ) link(root *os.Root, name string) string {
+	target, err := root.Readlink(name)
+	if err != nil {
+		return "?"
+	}
+	return target
+}
+
+func (d *differ) target(name string, info fs.FileInfo) string {
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return " to " + d.link(d.layer.upper, name)
+	}
+	if uid, gid, _ := ownerOf(info); uid != 0 || gid != 0 {
+		return ", owner " + names(uid, gid)
+	}
+	return ""
+}
+
+// whiteout says whether this is the overlay's mark for what was deleted.
+func whiteout(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode()&fs.ModeCharDevice != 0 && stat.Rdev == 0
+}
+
+// opaque says whether the upper directory hides all that the lower one has.
+func (d *differ) opaque(name string) bool {
+	f, err := d.layer.upper.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	attr := "trusted.overlay.opaque"
+	if d.v.settings.User {
+		attr = "user.overlay.opaque"
+	}
+	var value [4]byte
+	n, err := unix.Fgetxattr(int(f.Fd()), attr, value[:])
+	return err == nil && string(value[:n]) == "y"
+}
+
+func describe(info fs.FileInfo) string {
+	if info.Mode().IsRegular() {
+		return fmt.Sprintf("%s, %d bytes", octal(info.Mode()), info.Size())
+	}
+	if info.IsDir() {
+		return octal(info.Mode())
+	}
+	return kind(info)
+}
+
+func kind(info fs.FileInfo) string {
+	switch m := info.Mode(); {
+	case m.IsRegular():
+		return "a file"
+	case m.IsDir():
+		return "a directory"
+	case m&fs.ModeSymlink != 0:
+		return "a link"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	case m&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	}
+	return "a device"
+}
+
+// octal prints a mode as chmod takes it.
+func octal(m fs.FileMode) string {
+	n := uint32(m.Perm())
+	for bit, value := range map[fs.FileMode]uint32{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
+		if m&bit != 0 {
+			n |= value
+		}
+	}
+	return fmt.Sprintf("%04o", n)
+}
+
+// names are the view's names of a user and a group, or their numbers.
+func names(uid, gid int) string {
+	group := strconv.Itoa(gid)
+	if g, err := user.LookupGroupId(group); err == nil {
+		group = g.Name
+	}
+	return userName(uid) + ":" + group
+}
+
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(uid)
+}

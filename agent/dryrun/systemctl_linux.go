@@ -1,0 +1,263 @@
+package dryrun
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Exit codes of systemctl for what is asked of a service (systemctl(1), after the LSB).
+const (
+	notActive = 3
+	noSuch    = 4
+)
+
+// valued are options of systemctl that have their value as the next word.
+var valued = map[string]bool{"-t": true, "-p": true, "-P": true, "-n": true, "-o": true, "-s": true, "-H": true, "-M": true, "--type": true,
+	"--property": true, "--lines": true, "--output": true, "--signal": true, "--state": true, "--kill-who": true, "--root": true}
+
+// systemctl stands in for systemd's tool: it starts and stops services in the view, and only notes what has no unit there.
+func systemctl(c *call) int {
+	var words []string
+	now, quiet := false, false
+	for i := 0; i < len(c.args); i++ {
+		switch a := c.args[i]; {
+		case a == "--now":
+			now = true
+		case a == "-q" || a == "--quiet":
+			quiet = true
+		case valued[a]:
+			i++
+		case !strings.HasPrefix(a, "-"):
+			words = append(words, a)
+		}
+	}
+	if len(words) == 0 {
+		return c.record(0, "not done; answered success")
+	}
+	verb, units := words[0], words[1:]
+	switch verb {
+	case "cat", "list-unit-files", "get-default", "help":
+		return c.real()
+	case "enable", "disable", "reenable", "mask", "unmask", "is-enabled", "preset":
+		return c.enablement(verb, units, now)
+	case "start", "stop", "restart", "try-restart", "condrestart", "reload", "reload-or-restart", "try-reload-or-restart", "force-reload", "kill",
+		"is-active", "is-failed", "status", "show":
+		if len(units) > 0 {
+			return c.each(verb, units, quiet)
+		}
+	}
+	return c.record(0, "not done; answered success")
+}
+
+// each does something with each of several units.
+func (c *call) each(verb string, units []string, quiet bool) int {
+	code := 0
+	var answers []string
+	for _, name := range units {
+		result, answer := act(verb, name, quiet)
+		if result != 0 {
+			code = result
+		}
+		answers = append(answers, answer)
+	}
+	return c.record(code, "%s", strings.Join(answers, "; "))
+}
+
+// act does something with one unit and says what it did.
+func act(verb, name string, quiet bool) (code int, answer string) {
+	u, err := loadUnit(name)
+	if err != nil {
+		return fail(verb, name, err)
+	}
+	if u == nil {
+		return pretend(verb, name, quiet)
+	}
+	switch verb {
+	case "start":
+		err, answer = u.start(), "started in the view"
+	case "stop", "kill":
+		err, answer = u.stop(), "stopped in the view"
+	case "restart", "reload-or-restart", "force-reload":
+		if err = u.stop(); err == nil {
+			err = u.start()
+		}
+		answer = "restarted in the view"
+	case "try-restart", "condrestart", "try-reload-or-restart":
+		if !u.running() {
+			return 0, "not running in the view; nothing to restart"
+		}
+		return act("restart", name, quiet)
+	case "reload":
+		err, answer = u.reload(), "reloaded in the view"
+	default:
+		return look(verb, u.name, u.running(), true, quiet)
+	}
+	if err != nil {
+		return fail(verb, u.name, err)
+	}
+	return 0, answer
+}
+
+// fail tells the caller why, with the end of what the service wrote.
+func fail(verb, name string, err error) (int, string) {
+	why := fmt.Sprintf("failed: %v", err)
+	if tail := lastLines(logFile(name), 10); tail != "" {
+		why += "\n" + tail
+	}
+	fmt.Fprintf(os.Stderr, "cannot %s %s: %s\n", verb, name, why)
+	return 1, why
+}
+
+func lastLines(path string, n int) string {
+	data, _ := os.ReadFile(path)
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// pretend answers for a unit that is not in the view.
+func pretend(verb, name string, quiet bool) (int, string) {
+	if !strings.Contains(name, ".") {
+		name += ".service"
+	}
+	name = filepath.Base(name)
+	const done = "not done, it has no unit in the view; answered success"
+	switch verb {
+	case "start", "restart", "reload-or-restart":
+		if err := markActive(name, ""); err != nil {
+			return fail(verb, name, err)
+		}
+	case "stop", "kill":
+		_ = os.Remove(stateFile(name))
+	case "is-active", "is-failed", "status", "show":
+		return look(verb, name, wasStarted(name), false, quiet)
+	}
+	return 0, done
+}
+
+// look answers a question about a service.
+func look(verb, name string, running, known, quiet bool) (int, string) {
+	say := func(format string, args ...any) {
+		if !quiet {
+			fmt.Printf(format+"\n", args...)
+		}
+	}
+	state, sub := "inactive", "dead"
+	if running {
+		state, sub = "active", "running"
+	} else if known && wasStarted(name) {
+		state, sub = "failed", "failed"
+	}
+	pid := 0
+	if pids := processesOf(name); len(pids) > 0 {
+		pid = pids[0]
+	}
+	code := 0
+	switch verb {
+	case "is-active":
+		say("%s", state)
+		if state != "active" {
+			code = notActive
+		}
+	case "is-failed":
+		say("%s", state)
+		if state != "failed" {
+			code = 1
+		}
+	case "show":
+		say("Id=%s\nActiveState=%s\nSubState=%s\nMainPID=%d", name, state, sub, pid)
+	default:
+		if !known && state != "active" {
+			fmt.Fprintf(os.Stderr, "Unit %s could not be found.\n", name)
+			return noSuch, "there is no such unit in the view"
+		}
+		say("* %s\n     Active: %s (%s)", name, state, sub)
+		if pid != 0 {
+			say("   Main PID: %d", pid)
+		}
+		if tail := lastLines(logFile(name), 10); tail != "" {
+			say("\n%s", tail)
+		}
+		if state != "active" {
+			code = notActive
+		}
+	}
+	return code, "answered " + state
+}
+
+// enablement changes which units are started at boot. That is links in the file system, so the host's own systemctl does it, in the view.
+func (c *call) enablement(verb string, units []string, now bool) int {
+	code, answer := 0, "not done; answered success"
+	known := len(units) > 0
+	for _, name := range units {
+		u, err := loadUnit(name)
+		known = known && (err == nil && u != nil || strings.Contains(name, ".") && !strings.HasSuffix(name, ".service"))
+	}
+	if path := c.state.Real["systemctl"]; known && path != "" {
+		args := []string{verb}
+		cmd := exec.Command(path, append(args, units...)...)
+		cmd.Env = append(os.Environ(), "SYSTEMD_OFFLINE=1")
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		if err := cmd.Run(); err == nil {
+			answer = "done in the view"
+		} else if cmd.ProcessState != nil {
+			code, answer = cmd.ProcessState.ExitCode(), "done in the view, and failed"
+		}
+	} else if verb == "is-enabled" {
+		fmt.Println("disabled")
+		return c.record(1, "answered disabled")
+	}
+	if now && code == 0 {
+		for _, name := range units {
+			then := map[string]string{"enable": "start", "reenable": "start", "disable": "stop", "mask": "stop"}[verb]
+			if then == "" {
+				continue
+			}
+			var more string
+			code, more = act(then, name, false)
+			answer += "; " + more
+		}
+	}
+	return c.record(code, "%s", answer)
+}
+
+// service stands in for service NAME ACTION, and for tools that are called like it.
+func service(c *call) int {
+	words := c.words()
+	if len(words) < 2 {
+		return c.record(0, "not done; answered success")
+	}
+	return c.serve(words[0], words[1], words[2:])
+}
+
+// initctl stands in for upstart's initctl ACTION NAME.
+func initctl(c *call) int {
+	words := c.words()
+	if len(words) < 2 {
+		return c.record(0, "not done; answered success")
+	}
+	return c.serve(words[1], words[0], nil)
+}
+
+// serve acts on a service by its unit, or by its script of System V.
+func (c *call) serve(name, action string, more []string) int {
+	u, err := loadUnit(name)
+	if u != nil || err != nil {
+		return c.each(action, []string{name}, false)
+	}
+	if path := filepath.Join("/etc/init.d", filepath.Base(name)); isProgram(path) {
+		code := c.record(0, "ran %s %s in the view", path, action)
+		if code != 0 {
+			return code
+		}
+		return c.exec(path, append([]string{path, action}, more...), os.Environ())
+	}
+	return c.each(action, []string{name}, false)
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
