@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,29 +79,35 @@ func (d *differ) add(rel string, a install.Action, format string, args ...any) {
 
 // directory compares what a directory of the upper layer has with the lower one; old says that the lower layer has the directory.
 func (d *differ) directory(rel string, old bool) error {
-	entries, err := fs.ReadDir(d.layer.upper.FS(), rel)
+	entries, err := list(in(d.layer.upper, rel))
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		name := path.Join(rel, e.Name())
+		name := path.Join(rel, e.name)
 		if isOwn(d.path(name)) || d.layer.flat && d.covered[d.path(name)] {
 			continue
 		}
-		info, err := d.layer.upper.Lstat(name)
+		info, err := os.Lstat(in(d.layer.upper, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a process that still runs has removed it
 		}
 		if err != nil {
 			return err
 		}
+		if d.asMirrored(name, info) {
+			if err := d.directory(name, true); err != nil {
+				return err
+			}
+			continue
+		}
 		var was fs.FileInfo
 		if d.layer.flat && rel == "." {
-			if was = d.layer.shown[e.Name()]; was != nil && was.Mode() == info.Mode() && was.Size() == info.Size() && was.ModTime().Equal(info.ModTime()) {
+			if was = d.layer.shown[e.name]; was != nil && was.Mode() == info.Mode() && was.Size() == info.Size() && was.ModTime().Equal(info.ModTime()) {
 				continue
 			}
 		} else if old {
-			if was, err = d.layer.lower.Lstat(name); err != nil {
+			if was, err = os.Lstat(in(d.layer.lower, name)); err != nil {
 				was = nil
 			}
 		}
@@ -109,6 +116,13 @@ func (d *differ) directory(rel string, old bool) error {
 		}
 	}
 	return nil
+}
+
+// asMirrored says whether this is a directory that the layer had from the beginning, and as it was then.
+func (d *differ) asMirrored(name string, info fs.FileInfo) bool {
+	was, ok := d.layer.mirrored[name]
+	stat, _ := info.Sys().(*syscall.Stat_t)
+	return ok && stat != nil && stat.Ino == was.inode && stat.Mode == was.mode && !d.layer.emptied[name]
 }
 
 // entry compares one entry of the upper layer with what was at its place.
@@ -146,8 +160,6 @@ func (d *differ) entry(name string, info, was fs.FileInfo) error {
 
 func (d *differ) dir(name string, info, was fs.FileInfo) error {
 	switch {
-	case was == nil && d.layer.mirrored[name]:
-		// The host has removed it since.
 	case was == nil:
 		d.add(name, install.Mkdir, "%s%s", describe(info), d.target(name, info))
 	case !was.IsDir():
@@ -166,13 +178,13 @@ func (d *differ) dir(name string, info, was fs.FileInfo) error {
 
 // missing lists what a directory of the lower layer has and the upper one, which hides it, has not.
 func (d *differ) missing(rel string) error {
-	entries, err := fs.ReadDir(d.layer.lower.FS(), rel)
+	entries, err := os.ReadDir(in(d.layer.lower, rel))
 	if err != nil {
 		return nil // it was not shown either
 	}
 	for _, e := range entries {
 		name := path.Join(rel, e.Name())
-		if _, err := d.layer.upper.Lstat(name); err == nil {
+		if _, err := os.Lstat(in(d.layer.upper, name)); err == nil {
 			continue
 		}
 		if was, err := e.Info(); err == nil {
@@ -185,7 +197,7 @@ func (d *differ) missing(rel string) error {
 // gone lists what a flat layer was made with and does not have any more.
 func (d *differ) gone() {
 	for name, was := range d.layer.shown {
-		if _, err := d.layer.upper.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(in(d.layer.upper, name)); errors.Is(err, fs.ErrNotExist) {
 			d.deleted(name, was)
 		}
 	}
@@ -211,7 +223,7 @@ func (d *differ) removed() {
 // files counts the files in a directory as it was.
 func (d *differ) files(name string) int {
 	n := 0
-	_ = fs.WalkDir(d.layer.lower.FS(), name, func(_ string, e fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(in(d.layer.lower, name), func(_ string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {
 			n++
 		}
@@ -243,12 +255,15 @@ func (d *differ) differ(name string, info, was fs.FileInfo) (bool, error) {
 	if !info.Mode().IsRegular() {
 		return false, nil
 	}
-	a, err := d.layer.upper.Open(name)
+	a, err := os.Open(in(d.layer.upper, name))
 	if err != nil {
 		return false, err
 	}
 	defer a.Close()
-	b, err := d.layer.lower.Open(name)
+	if d.layer.lower == nil {
+		return true, nil
+	}
+	b, err := os.Open(in(d.layer.lower, name))
 	if err != nil {
 		return true, nil // it could not be read before either, and now it can
 	}
@@ -266,8 +281,11 @@ func (d *differ) differ(name string, info, was fs.FileInfo) (bool, error) {
 	}
 }
 
-func (d *differ) link(root *os.Root, name string) string {
-	target, err := root.Readlink(name)
+func (d *differ) link(dir *os.File, name string) string {
+	if dir == nil {
+		return "?"
+	}
+	target, err := os.Readlink(in(dir, name))
 	if err != nil {
 		return "?"
 	}
@@ -292,7 +310,7 @@ func whiteout(info fs.FileInfo) bool {
 
 // opaque says whether the upper directory hides all that the lower one has.
 func (d *differ) opaque(name string) bool {
-	f, err := d.layer.upper.Open(name)
+	f, err := os.Open(in(d.layer.upper, name))
 	if err != nil {
 		return false
 	}

@@ -30,58 +30,80 @@ func foreign(info fs.FileInfo) bool {
 // others are directories in which each user has things of his own: what is in those of others cannot be changed in the view.
 var others = []string{"/home", "/tmp", "/var/tmp"}
 
+// mirrored is a directory that an upper layer had from the beginning.
+type mirrored struct {
+	inode uint64
+	mode  uint32
+}
+
 // mirror makes the directories of others in the layer's upper directory, where they are the user's own: so the user, as the view's root, can
 // make and remove things in them. Directories that cannot be read are made empty.
 func (v *view) mirror(l *layer, lower, upper string) error {
-	var mu sync.Mutex
-	var problems []error
-	var work sync.WaitGroup
-	slots := make(chan struct{}, 4)
-	var walk func(rel string)
-	walk = func(rel string) {
-		entries, err := os.ReadDir(filepath.Join(lower, rel))
-		if err != nil {
-			mu.Lock()
-			defer mu.Unlock()
-			l.emptied[rel] = true
-			v.unreadable = append(v.unreadable, filepath.Join(l.path, rel))
-			if err := unix.Setxattr(filepath.Join(upper, rel), "user.overlay.opaque", []byte("y"), 0); err != nil {
-				problems = append(problems, unsupported("cannot show %s as empty: %w; extended attributes in memory need Linux 6.6", filepath.Join(l.path, rel), err))
-			}
-			return
+	m := &mirroring{v: v, layer: l, lower: lower, upper: upper, slots: make(chan struct{}, 4)}
+	m.walk(".")
+	m.work.Wait()
+	return errors.Join(m.problems...)
+}
+
+type mirroring struct {
+	v            *view
+	layer        *layer
+	lower, upper string
+	work         sync.WaitGroup
+	slots        chan struct{}
+
+	mu       sync.Mutex // for what follows, the layer's and the view's
+	problems []error
+}
+
+func (m *mirroring) failed(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.problems = append(m.problems, err)
+}
+
+func (m *mirroring) walk(rel string) {
+	from, to, shown := filepath.Join(m.lower, rel), filepath.Join(m.upper, rel), filepath.Join(m.layer.path, rel)
+	entries, err := list(from)
+	if err != nil {
+		m.mu.Lock()
+		m.layer.emptied[rel] = true
+		m.v.unreadable = append(m.v.unreadable, shown)
+		m.mu.Unlock()
+		if err := unix.Setxattr(to, "user.overlay.opaque", []byte("y"), 0); err != nil {
+			m.failed(unsupported("cannot show %s as empty: %w", shown, err))
 		}
-		for _, e := range entries {
-			if !e.IsDir() {
-				continue
-			}
-			info, err := e.Info()
-			if err != nil || !foreign(info) {
-				continue
-			}
-			name := filepath.Join(rel, e.Name())
-			at := filepath.Join(upper, name)
-			err = errors.Join(os.Mkdir(at, 0o700), os.Chmod(at, info.Mode().Perm()|info.Mode()&(fs.ModeSetgid|fs.ModeSticky)))
-			if err != nil {
-				mu.Lock()
-				problems = append(problems, err)
-				mu.Unlock()
-				continue
-			}
-			mu.Lock()
-			l.mirrored[name] = true
-			mu.Unlock()
-			if slices.Contains(others, l.path) || slices.Contains(others, filepath.Join(l.path, rel)) {
-				continue
-			}
-			select {
-			case slots <- struct{}{}:
-				work.Go(func() { walk(name); <-slots })
-			default:
-				walk(name)
-			}
+		return
+	}
+	for _, e := range entries {
+		var was, is unix.Stat_t
+		if !e.mayBeDir || unix.Lstat(from+"/"+e.name, &was) != nil || was.Mode&unix.S_IFMT != unix.S_IFDIR || was.Uid == 0 && was.Gid == 0 {
+			continue
+		}
+		at := to + "/" + e.name
+		err := unix.Mkdir(at, was.Mode&0o777)
+		if err == nil && was.Mode&0o7000 != 0 {
+			err = unix.Chmod(at, was.Mode&0o7777)
+		}
+		if err == nil {
+			err = unix.Lstat(at, &is)
+		}
+		if err != nil {
+			m.failed(&os.PathError{Op: "mirror", Path: filepath.Join(shown, e.name), Err: err})
+			continue
+		}
+		name := filepath.Join(rel, e.name)
+		m.mu.Lock()
+		m.layer.mirrored[name] = mirrored{is.Ino, is.Mode}
+		m.mu.Unlock()
+		if slices.Contains(others, shown) || slices.Contains(others, m.layer.path) {
+			continue
+		}
+		select {
+		case m.slots <- struct{}{}:
+			m.work.Go(func() { m.walk(name); <-m.slots })
+		default:
+			m.walk(name)
 		}
 	}
-	walk(".")
-	work.Wait()
-	return errors.Join(problems...)
 }

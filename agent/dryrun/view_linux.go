@@ -38,7 +38,7 @@ type view struct {
 // layer is one directory of the view and what it was made of.
 type layer struct {
 	path         string   // in the view
-	upper, lower *os.Root // what has changed; what it was
+	upper, lower *os.File // what has changed; what it was, nil if that cannot be read
 	flat         bool     // upper is the directory itself, not an overlay's difference
 	removed      bool     // the directory does not exist any more
 	// shown is what a flat layer was made with, by name. The host's own may have changed since.
@@ -46,8 +46,11 @@ type layer struct {
 	// emptied are directories, relative to path, that are shown as empty because they cannot be read.
 	emptied map[string]bool
 	// mirrored are directories, relative to path, that the upper layer had from the beginning.
-	mirrored map[string]bool
+	mirrored map[string]mirrored
 }
+
+// in is the path of something in one of a layer's directories. The directories themselves have none any more in the view.
+func in(dir *os.File, rel string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), rel) }
 
 func isUnsupported(err error) bool {
 	var u *UnsupportedError
@@ -174,7 +177,7 @@ func (v *view) overlay(path string) error {
 	if err := v.like(upper, info); err != nil {
 		return err
 	}
-	l := &layer{path: path, emptied: map[string]bool{}, mirrored: map[string]bool{}}
+	l := &layer{path: path, emptied: map[string]bool{}, mirrored: map[string]mirrored{}}
 	options := "redirect_dir=off,metacopy=off"
 	if v.settings.User {
 		options = "userxattr" // which implies both
@@ -197,10 +200,10 @@ func (v *view) overlay(path string) error {
 		}
 		return unsupported("cannot lay an overlay over %s: %w%s", path, err, why)
 	}
-	if l.upper, err = os.OpenRoot(upper); err != nil {
+	if l.upper, err = os.Open(upper); err != nil {
 		return err
 	}
-	if l.lower, err = os.OpenRoot(lower); err != nil {
+	if l.lower, err = os.Open(lower); err != nil {
 		return err
 	}
 	v.layers = append(v.layers, l)
@@ -214,7 +217,7 @@ func (v *view) empty(path string, info fs.FileInfo) error {
 	if err := errors.Join(os.MkdirAll(at, 0o755), v.like(at, info)); err != nil {
 		return err
 	}
-	upper, err := os.OpenRoot(at)
+	upper, err := os.Open(at)
 	if err != nil {
 		return err
 	}
@@ -291,10 +294,10 @@ func (v *view) takeApart(path string) error {
 			return err
 		}
 	}
-	if l.upper, err = os.OpenRoot(to); err != nil {
+	if l.upper, err = os.Open(to); err != nil {
 		return err
 	}
-	if l.lower, err = os.OpenRoot(from); err != nil {
+	if l.lower, err = os.Open(from); err != nil {
 		l.lower = nil // nothing of it is shown
 	}
 	v.layers = append(v.layers, l)

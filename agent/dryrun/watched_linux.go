@@ -42,6 +42,9 @@ type watched struct {
 	uid int
 }
 
+// overflow is whose things of those are shown as who do not exist in the namespace (user_namespaces(7)).
+const overflow = 65534
+
 const writing = unix.O_WRONLY | unix.O_RDWR | unix.O_TRUNC
 
 // watchedCalls are the calls by their numbers; each architecture may add its own older ones.
@@ -132,6 +135,11 @@ func (o *owners) become(n *notification) bool {
 func (o *owners) give(path string, uid, gid int32) bool {
 	if _, err := os.Lstat(path); err != nil {
 		return false
+	}
+	if uid == overflow && gid == overflow {
+		// Somebody copies the owner of a host's file, as it is seen here.
+		adopt(path)
+		return true
 	}
 	was := o.of[path]
 	if uid >= 0 {
