@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/config"
+	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/dryrun"
 )
 
@@ -29,6 +31,9 @@ type trial struct {
 	Events                                                        []string
 	ConfigFile                                                    string
 	Times                                                         int
+	// Foreign says that owners of files in the view are not those of a host: another root file system was unpacked by somebody, and in an
+	// ordinary user's namespace the host's root is nobody.
+	Foreign bool
 }
 
 func dryRunCommand() *cobra.Command {
@@ -71,7 +76,7 @@ Exit codes: 0 all deployments succeeded, 1 one failed, 2 wrong command line or b
 			if err := dryRunOptions(&o, &d, kind, network, rules); err != nil {
 				return &exitError{exitInvalid, err}
 			}
-			return failed(dryRun(cmd.OutOrStdout(), &d, o, file, asJSON, keep))
+			return failed(dryRun(safeWriter{cmd.OutOrStdout()}, &d, o, file, asJSON, keep))
 		},
 	}
 	f := cmd.Flags()
@@ -144,6 +149,7 @@ func dryRun(out io.Writer, d *trial, o dryrun.Options, file string, asJSON, keep
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	d.Type, d.Application, d.ConfigFile = bundleType(d.Location), d.Location, file
+	d.Foreign = o.Root != "" || os.Geteuid() != 0
 	if o.Root == "" || file != "" {
 		if _, _, err := config.Load(file); err != nil {
 			return &exitError{exitInvalid, err}
@@ -255,10 +261,14 @@ func deployInView(argument string) int {
 	}
 	defer closeLog()
 	prepareProcess(c, log)
+	guard := custody.NewGuard(c.RequireProtectedFiles, log)
+	if d.Foreign {
+		guard = custody.NewGuard(false, zap.NewNop())
+	}
 	send(agent.DryRunMessage{State: []string{c.RootDir, c.LogDir, c.StateDir, c.PidDir}})
 	for run := 1; run <= d.Times; run++ {
 		l := agent.LocalDeployment{Location: d.Location, Type: d.Type, FileExists: d.FileExists, GroupID: d.GroupID, GroupName: "LocalFleet",
-			Application: d.Application, Events: d.Events, AppSpecName: d.AppSpecName, Config: c, Log: log,
+			Application: d.Application, Events: d.Events, AppSpecName: d.AppSpecName, Config: c, Guard: guard, Log: log,
 			Sources: &agent.BundleSources{Config: c, Log: log}, Out: io.Discard, Console: os.Stderr}
 		began := false
 		l.Began = func(id, last string) {
