@@ -7,11 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/user"
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -322,57 +320,4 @@ func (d *differ) opaque(name string) bool {
 	var value [4]byte
 	n, err := unix.Fgetxattr(int(f.Fd()), attr, value[:])
 	return err == nil && string(value[:n]) == "y"
-}
-
-func describe(info fs.FileInfo) string {
-	if info.Mode().IsRegular() {
-		return fmt.Sprintf("%s, %d bytes", octal(info.Mode()), info.Size())
-	}
-	if info.IsDir() {
-		return octal(info.Mode())
-	}
-	return kind(info)
-}
-
-func kind(info fs.FileInfo) string {
-	switch m := info.Mode(); {
-	case m.IsRegular():
-		return "a file"
-	case m.IsDir():
-		return "a directory"
-	case m&fs.ModeSymlink != 0:
-		return "a link"
-	case m&fs.ModeSocket != 0:
-		return "a socket"
-	case m&fs.ModeNamedPipe != 0:
-		return "a named pipe"
-	}
-	return "a device"
-}
-
-// octal prints a mode as chmod takes it.
-func octal(m fs.FileMode) string {
-	n := uint32(m.Perm())
-	for bit, value := range map[fs.FileMode]uint32{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
-		if m&bit != 0 {
-			n |= value
-		}
-	}
-	return fmt.Sprintf("%04o", n)
-}
-
-// names are the view's names of a user and a group, or their numbers.
-func names(uid, gid int) string {
-	group := strconv.Itoa(gid)
-	if g, err := user.LookupGroupId(group); err == nil {
-		group = g.Name
-	}
-	return userName(uid) + ":" + group
-}
-
-func userName(uid int) string {
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		return u.Username
-	}
-	return strconv.Itoa(uid)
 }

@@ -153,7 +153,7 @@ func (u *unit) environment() ([]string, error) {
 	for _, value := range u.all("Environment") {
 		words, err := splitWords(value)
 		if err != nil {
-			return nil, fmt.Errorf("Environment=%s: %w", value, err)
+			return nil, fmt.Errorf("cannot read Environment=%s: %w", value, err)
 		}
 		for _, w := range words {
 			if name, v, ok := strings.Cut(w, "="); ok {

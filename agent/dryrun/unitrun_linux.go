@@ -283,7 +283,7 @@ func (u *unit) credential() (*serviceUser, error) {
 	who, err := user.Lookup(name)
 	if err != nil {
 		if who, err = user.LookupId(name); err != nil {
-			return nil, fmt.Errorf("User=%s: there is no such user", name)
+			return nil, fmt.Errorf("there is no user %s (User=)", name)
 		}
 	}
 	gid := who.Gid
@@ -291,7 +291,7 @@ func (u *unit) credential() (*serviceUser, error) {
 		group, err := user.LookupGroup(groupName)
 		if err != nil {
 			if group, err = user.LookupGroupId(groupName); err != nil {
-				return nil, fmt.Errorf("Group=%s: there is no such group", groupName)
+				return nil, fmt.Errorf("there is no group %s (Group=)", groupName)
 			}
 		}
 		gid = group.Gid

@@ -3,7 +3,6 @@ package dryrun
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,9 +14,6 @@ import (
 
 // self is the agent's binary in the view.
 const self = private + "/agent"
-
-// copyLimit is the size up to which a file that cannot be in a layer is copied.
-const copyLimit = 64 << 20
 
 // view is a root file system made of layers: overlays where that is possible, and copies of directories that have mounts below them which
 // an ordinary user cannot take apart.
@@ -238,107 +234,6 @@ func (v *view) like(dir string, info fs.FileInfo) error {
 		}
 	}
 	return os.Chmod(dir, info.Mode().Perm()|info.Mode()&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky))
-}
-
-// takeApart shows a directory by a new one that has the same links and small files, and each directory in it by itself.
-func (v *view) takeApart(path string) error {
-	from, to := v.hostPath(path), join(v.root, path)
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		v.unreadable = append(v.unreadable, path)
-	}
-	if err := os.MkdirAll(to, 0o755); err != nil {
-		return err
-	}
-	l := &layer{path: path, flat: true, shown: map[string]fs.FileInfo{}}
-	for _, e := range entries {
-		name := filepath.Join(path, e.Name())
-		info, err := e.Info()
-		if err != nil {
-			continue
-		}
-		switch {
-		case v.hostPath(name) == v.settings.Scratch || info.IsDir() && slices.ContainsFunc(v.mounts, func(m mount) bool { return m.path == v.hostPath(name) && !m.seen() }) && !slices.Contains(own, name):
-			// The differences themselves, or a kernel's file system.
-		case info.IsDir() && slices.Contains(own, name):
-			err = os.Mkdir(join(v.root, name), 0o755)
-		case info.IsDir():
-			err = v.cover(name)
-			if err != nil && path != "/" {
-				v.warnings = append(v.warnings, err.Error())
-				err = nil
-			}
-		case info.Mode()&fs.ModeSymlink != 0:
-			var target string
-			if target, err = os.Readlink(v.hostPath(name)); err == nil {
-				err = os.Symlink(target, join(v.root, name))
-				l.shown[e.Name()] = info
-			}
-		case info.Mode().IsRegular():
-			err := v.copy(v.hostPath(name), join(v.root, name), info)
-			if err == nil {
-				l.shown[e.Name()] = info
-			}
-			if errors.Is(err, fs.ErrPermission) {
-				v.unreadable = append(v.unreadable, name)
-			} else if err != nil {
-				v.warnings = append(v.warnings, fmt.Sprintf("%s is not in the view: %v", name, err))
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if info, err := os.Stat(from); err == nil {
-		if err := v.like(to, info); err != nil {
-			return err
-		}
-	}
-	if l.upper, err = os.Open(to); err != nil {
-		return err
-	}
-	if l.lower, err = os.Open(from); err != nil {
-		l.lower = nil // nothing of it is shown
-	}
-	v.layers = append(v.layers, l)
-	return nil
-}
-
-// copy copies a file with its mode and time.
-func (v *view) copy(from, to string, info fs.FileInfo) error {
-	if info.Size() > copyLimit {
-		return fmt.Errorf("it is larger than %d MiB and lies where no overlay can be", copyLimit>>20)
-	}
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Close()); err != nil {
-		return err
-	}
-	return errors.Join(v.like(to, info), os.Chtimes(to, info.ModTime(), info.ModTime()))
-}
-
-// copyOver shows a file on which another one is mounted.
-func (v *view) copyOver(path string, info fs.FileInfo) error {
-	if !info.Mode().IsRegular() {
-		return errors.New("it is mounted by itself and no file")
-	}
-	dir := filepath.Join(v.scratch, "files")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	file := filepath.Join(dir, fmt.Sprint(len(v.warnings), "-", filepath.Base(path)))
-	if err := v.copy(v.hostPath(path), file, info); err != nil {
-		return err
-	}
-	return unix.Mount(file, join(v.root, path), "", unix.MS_BIND, "")
 }
 
 // enter makes the view this process's root.
