@@ -123,7 +123,7 @@ func TestBalancerRegisterNeedsHealth(t *testing.T) {
 	t.Parallel()
 	sick := newSite(t, "1")
 	sick.status.Store(http.StatusInternalServerError)
-	b := newTestBalancer(t, BalancerOptions{Limit: 50 * time.Millisecond}, map[string]*site{"a": sick})
+	b := newTestBalancer(t, BalancerOptions{Limit: time.Second}, map[string]*site{"a": sick})
 	err := b.Register(context.Background(), "a")
 	if err == nil || !strings.Contains(err.Error(), "500") || len(b.Registered()) > 0 {
 		t.Errorf("Register() of a sick target = %v, registered %q, want its answer as the reason", err, b.Registered())

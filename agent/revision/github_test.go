@@ -21,6 +21,7 @@ type hub struct {
 	seen       []string // requests, with their token
 	refuse     func(n int, w http.ResponseWriter) bool
 	serve      func(n int, w http.ResponseWriter, r *http.Request)
+	stall      time.Duration // 0: a minute
 }
 
 func newHub(t *testing.T) *hub {
@@ -54,7 +55,7 @@ func (h *hub) note(host string, r *http.Request) int {
 func (h *hub) fetch(t *testing.T, token string) (string, []time.Duration, error) {
 	t.Helper()
 	var pauses []time.Duration
-	s, err := NewGitHub(GitHubOptions{Endpoint: h.api.URL, Token: token, Stall: time.Second, Sleep: func(ctx context.Context, d time.Duration) error {
+	s, err := NewGitHub(GitHubOptions{Endpoint: h.api.URL, Token: token, Stall: h.stall, Sleep: func(ctx context.Context, d time.Duration) error {
 		pauses = append(pauses, d)
 		return ctx.Err()
 	}}, "some org", "repo", "feature/x", TGZ)
@@ -164,6 +165,9 @@ func TestGitHubRetries(t *testing.T) {
 	} {
 		h := newHub(t)
 		h.refuse, h.serve = test.refuse, test.serve
+		if test.name == "stalled" {
+			h.stall = 2 * time.Second
+		}
 		bundle, pauses, err := h.fetch(t, test.token)
 		if test.want == "" {
 			if err != nil {
