@@ -68,8 +68,11 @@ func TestScriptInheritsNothing(t *testing.T) {
 	if got, want := strings.Join(fds, ", "), "0 /dev/null, 1 pipe, 2 pipe"; got != want {
 		t.Errorf("open files: %s, want %s", got, want)
 	}
+	// Signals 32 and 33 are the C library's own: its posix_spawn, with which make starts its commands, leaves the first one ignored,
+	// and whoever needs it sets it again.
+	const libcSignals = 1<<31 | 1<<32
 	for _, name := range []string{"SigIgn", "SigBlk"} {
-		if value, ok := signals[name]; !ok || value != 0 {
+		if value, ok := signals[name]; !ok || value&^libcSignals != 0 {
 			t.Errorf("%s is %016x (%v), want no signal", name, value, ok)
 		}
 	}
@@ -79,9 +82,7 @@ func TestScriptInheritsNothingFromAnOddParent(t *testing.T) {
 	t.Parallel()
 	script := filepath.Join(t.TempDir(), "odd")
 	const odd = "#!/bin/sh\ntrap '' HUP INT QUIT TERM PIPE TSTP TTIN TTOU USR1 USR2 ALRM CHLD CONT\nexec 5</etc/passwd 7>/dev/null 9</dev/null\nexec \"$@\"\n"
-	if err := os.WriteFile(script, []byte(odd), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, script, odd)
 	for _, block := range []string{"", "yes"} {
 		cmd := exec.Command(script, "/proc/"+strconv.Itoa(os.Getpid())+"/exe", "-test.run=^TestScriptInheritsNothing$", "-test.v")
 		cmd.Env = append(os.Environ(), blockSignals+"="+block)

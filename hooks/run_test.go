@@ -21,6 +21,16 @@ import (
 	"codedeploy-agent/appspec"
 )
 
+// writeProgram writes a file that can be run at once: no process that another test forks meanwhile holds it open for writing.
+func writeProgram(t *testing.T, path, content string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The test binary is its own runner, as the agent's binary is.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == RunnerCommand {
@@ -42,9 +52,7 @@ func newRun(t *testing.T, contents ...string) *Run {
 	}
 	for i, c := range contents {
 		name := strconv.Itoa(i) + ".sh"
-		if err := os.WriteFile(filepath.Join(r.Archive, name), []byte(c), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		writeProgram(t, filepath.Join(r.Archive, name), c)
 		r.Scripts = append(r.Scripts, appspec.Script{Location: name, Timeout: 20 * time.Second})
 	}
 	return r
@@ -137,9 +145,7 @@ func TestLogsOfOddLines(t *testing.T) {
 func TestSudo(t *testing.T) {
 	bin := t.TempDir()
 	fake := "#!/bin/sh\necho \"sudo $*\"\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec env -i \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(bin, "sudo"), []byte(fake), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, filepath.Join(bin, "sudo"), fake)
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	const script = "#!/bin/sh\necho \"deployment:$DEPLOYMENT_ID\"\n"
 	for user, want := range map[string]string{"": "sudo -- ", "root": "sudo -u root -- "} {

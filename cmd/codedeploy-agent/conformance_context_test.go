@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 )
 
 // noSELinuxTools says why a host without the tools of SELinux cannot be tried here, "" if it can.
@@ -23,10 +25,12 @@ func noSELinuxTools() string {
 func contextRules(tree []file, plain string) []rule {
 	tools := filepath.Join(filepath.Dir(binary), "tools")
 	log := filepath.Join(tools, "log")
-	prepare := func() string {
+	prepare := sync.OnceValue(func() string { // once, for nobody may write a program that another rule's agent runs
 		if why := noSELinuxTools(); why != "" {
 			return why
 		}
+		syscall.ForkLock.RLock() // a process forked meanwhile would hold the programs open for writing
+		defer syscall.ForkLock.RUnlock()
 		for _, name := range []string{"semanage", "restorecon"} {
 			// An added rule that exists is an error of the real semanage.
 			script := "#!/bin/sh\necho \"" + name + " $*\" >> " + log + "\ncase \"$2 $*\" in -a*exists*) exit 1; esac\n"
@@ -35,7 +39,7 @@ func contextRules(tree []file, plain string) []rule {
 			}
 		}
 		return ""
-	}
+	})
 	called := func(want string) func(*play) {
 		return func(p *play) {
 			var got []string
