@@ -3,7 +3,6 @@ package dryrun
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -89,22 +88,12 @@ func (v *view) part(l *layer, path string, info fs.FileInfo) error {
 	return nil // sockets and devices are the host's
 }
 
-// copy copies a file with its mode and time.
+// copy copies a file with its owner, mode and time.
 func (v *view) copy(from, to string, info fs.FileInfo) error {
 	if info.Size() > copyLimit {
 		return fmt.Errorf("it is larger than %d MiB and lies where no overlay can be", copyLimit>>20)
 	}
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Close()); err != nil {
+	if err := copyContent(from, to); err != nil {
 		return err
 	}
 	return errors.Join(v.like(to, info), os.Chtimes(to, info.ModTime(), info.ModTime()))

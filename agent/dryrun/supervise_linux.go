@@ -134,15 +134,10 @@ func superviseMain() int {
 
 // supervise starts the service's commands and waits for those that systemd waits for.
 func (u *unit) supervise() error {
-	env, err := u.environment()
+	env, who, err := u.surroundings()
 	if err != nil {
 		return err
 	}
-	who, err := u.credential()
-	if err != nil {
-		return err
-	}
-	env = append(env, who.environment()...)
 	if socket := os.Getenv("NOTIFY_SOCKET"); socket != "" {
 		env = append(env, "NOTIFY_SOCKET="+socket)
 	}

@@ -61,15 +61,10 @@ func (u *unit) start() error {
 	if u.running() {
 		return nil
 	}
-	env, err := u.environment()
+	env, who, err := u.surroundings()
 	if err != nil {
 		return err
 	}
-	who, err := u.credential()
-	if err != nil {
-		return err
-	}
-	env = append(env, who.environment()...)
 	if err := u.directories(who); err != nil {
 		return err
 	}
@@ -153,15 +148,10 @@ func (u *unit) stop() error {
 		_ = os.Remove(stateFile(u.name))
 		return nil
 	}
-	env, err := u.environment()
+	env, who, err := u.surroundings()
 	if err != nil {
 		return err
 	}
-	who, err := u.credential()
-	if err != nil {
-		return err
-	}
-	env = append(env, who.environment()...)
 	if len(pids) > 0 {
 		env = append(env, "MAINPID="+strconv.Itoa(u.mainPID(pids)))
 	}
@@ -238,15 +228,11 @@ func (u *unit) reload() error {
 	if len(pids) == 0 {
 		return fmt.Errorf("%s is not active, cannot reload", u.name)
 	}
-	env, err := u.environment()
+	env, who, err := u.surroundings()
 	if err != nil {
 		return err
 	}
-	who, err := u.credential()
-	if err != nil {
-		return err
-	}
-	env = append(append(env, who.environment()...), "MAINPID="+strconv.Itoa(u.mainPID(pids)))
+	env = append(env, "MAINPID="+strconv.Itoa(u.mainPID(pids)))
 	lines := u.all("ExecReload")
 	if len(lines) == 0 {
 		return fmt.Errorf("%s has no ExecReload=, cannot reload", u.name)
@@ -257,6 +243,19 @@ func (u *unit) reload() error {
 		}
 	}
 	return nil
+}
+
+// surroundings are the environment and the user of the unit's commands.
+func (u *unit) surroundings() ([]string, *serviceUser, error) {
+	env, err := u.environment()
+	if err != nil {
+		return nil, nil, err
+	}
+	who, err := u.credential()
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(env, who.environment()...), who, nil
 }
 
 // serviceUser is the user of a service; nil is root.

@@ -196,7 +196,7 @@ func adopt(path string) bool {
 			return false
 		}
 	case info.Mode().IsRegular():
-		if copyFile(path, temporary, info) != nil {
+		if errors.Join(copyContent(path, temporary), os.Chmod(temporary, info.Mode()), os.Chtimes(temporary, info.ModTime(), info.ModTime())) != nil {
 			_ = os.Remove(temporary)
 			return false
 		}
@@ -210,7 +210,8 @@ func adopt(path string) bool {
 	return true
 }
 
-func copyFile(from, to string, info fs.FileInfo) error {
+// copyContent copies a file's content to a new file that nobody else may read.
+func copyContent(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -221,7 +222,7 @@ func copyFile(from, to string, info fs.FileInfo) error {
 		return err
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close(), os.Chmod(to, info.Mode()), os.Chtimes(to, info.ModTime(), info.ModTime()))
+	return errors.Join(err, out.Close())
 }
 
 // fileMode turns the bits of a system call into a mode.

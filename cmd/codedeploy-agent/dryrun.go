@@ -79,12 +79,8 @@ Exit codes: 0 all deployments succeeded, 1 one failed, 2 wrong command line or b
 			return failed(dryRun(safeWriter{cmd.OutOrStdout()}, &d, o, file, asJSON, keep))
 		},
 	}
+	deploymentFlags(cmd, &d.FileExists, &d.GroupID, &kind, &file, &d.AppSpecName)
 	f := cmd.Flags()
-	f.StringVarP(&d.FileExists, "file-exists-behavior", "b", "DISALLOW", "DISALLOW, OVERWRITE or RETAIN")
-	f.StringVarP(&d.GroupID, "deployment-group", "g", "default-local-deployment-group", "deployment group's id")
-	f.StringVar(&kind, "deployment-type", "", "in-place, in-place-load-balancer or blue-green (default: all events)")
-	f.StringVarP(&file, "agent-configuration-file", "c", "", "the agent's configuration file (default "+config.DefaultPath()+" if it is there)")
-	f.StringVarP(&d.AppSpecName, "appspec-filename", "A", "appspec.yml", "AppSpec file in the bundle")
 	f.StringVar(&root, "root", "", "directory with another root file system, such as an unpacked image, to look at instead of this host's")
 	f.StringVar(&network, "network", "none", "none: a loopback of the view's own, or host: this host's network")
 	f.StringVar(&scratch, "scratch", "", "directory to keep the differences in while it runs (default: in memory)")
@@ -99,12 +95,9 @@ Exit codes: 0 all deployments succeeded, 1 one failed, 2 wrong command line or b
 func dryRunOptions(o *dryrun.Options, d *trial, kind, network string, rules []string) error {
 	var problems []error
 	add := func(err error) { problems = append(problems, err) }
-	if kind != "" {
-		events, ok := deploymentTypes[kind]
-		if !ok {
-			add(fmt.Errorf("cannot use --deployment-type %q: it must be in-place, in-place-load-balancer or blue-green", kind))
-		}
-		d.Events = events
+	var err error
+	if d.Events, err = eventsOf(kind); err != nil {
+		add(err)
 	}
 	switch network {
 	case "none":
@@ -120,7 +113,6 @@ func dryRunOptions(o *dryrun.Options, d *trial, kind, network string, rules []st
 		}
 		o.StandIns = append(o.StandIns, r)
 	}
-	var err error
 	if d.Location, err = filepath.Abs(d.Location); err == nil {
 		_, err = os.Stat(d.Location)
 	}

@@ -92,6 +92,11 @@ func rootCommand() *cobra.Command {
 		Short: "Deploy revisions of AWS CodeDeploy to this host",
 		Long: "codedeploy-agent takes the place of the official AWS CodeDeploy agent: the same configuration file, layout on disk,\n" +
 			"hooks and protocol. As a service it runs deployments that CodeDeploy sends; deploy-local runs one by hand.",
+		Example: `  codedeploy-agent validate ./bundle.zip      # is it right?
+  codedeploy-agent plan ./bundle.zip          # what would it do here?
+  codedeploy-agent dry-run ./bundle.zip       # let it happen on a view of this host
+  sudo codedeploy-agent deploy-local -l ./bundle
+  sudo codedeploy-agent run                   # the service`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,

@@ -54,24 +54,35 @@ Exit codes: 0 the deployment could succeed, 1 it could not, for the reasons show
 				d.Location = args[0]
 			}
 			d.Type = bundleType(d.Location)
-			if kind != "" {
-				events, ok := deploymentTypes[kind]
-				if !ok {
-					return &exitError{exitInvalid, fmt.Errorf("cannot use --deployment-type %q: it must be in-place, in-place-load-balancer or blue-green", kind)}
-				}
-				d.Events = events
+			var err error
+			if d.Events, err = eventsOf(kind); err != nil {
+				return &exitError{exitInvalid, err}
 			}
 			return failed(showPlan(cmd, &d, file, asJSON))
 		},
 	}
-	f := cmd.Flags()
-	f.StringVarP(&d.FileExists, "file-exists-behavior", "b", "DISALLOW", "DISALLOW, OVERWRITE or RETAIN")
-	f.StringVarP(&d.GroupID, "deployment-group", "g", "default-local-deployment-group", "deployment group's id")
-	f.StringVar(&kind, "deployment-type", "", "in-place, in-place-load-balancer or blue-green (default: all events)")
-	f.StringVarP(&file, "agent-configuration-file", "c", "", "the agent's configuration file (default "+config.DefaultPath()+" if it is there)")
-	f.StringVarP(&d.AppSpecName, "appspec-filename", "A", "appspec.yml", "AppSpec file in the bundle")
-	f.BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	deploymentFlags(cmd, &d.FileExists, &d.GroupID, &kind, &file, &d.AppSpecName)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	return cmd
+}
+
+// deploymentFlags adds the flags with which plan and dry-run are told about the deployment; kind is for eventsOf.
+func deploymentFlags(cmd *cobra.Command, fileExists, group, kind, file, appSpec *string) {
+	f := cmd.Flags()
+	f.StringVarP(fileExists, "file-exists-behavior", "b", "DISALLOW", "DISALLOW, OVERWRITE or RETAIN")
+	f.StringVarP(group, "deployment-group", "g", "default-local-deployment-group", "deployment group's id")
+	f.StringVar(kind, "deployment-type", "", "in-place, in-place-load-balancer or blue-green (default: all events)")
+	f.StringVarP(file, "agent-configuration-file", "c", "", "the agent's configuration file (default "+config.DefaultPath()+" if it is there)")
+	f.StringVarP(appSpec, "appspec-filename", "A", "appspec.yml", "AppSpec file in the bundle")
+}
+
+// eventsOf returns the lifecycle events of a deployment type, nil for an empty one: those of deploy-local.
+func eventsOf(kind string) ([]string, error) {
+	events, ok := deploymentTypes[kind]
+	if !ok && kind != "" {
+		return nil, fmt.Errorf("cannot use --deployment-type %q: it must be in-place, in-place-load-balancer or blue-green", kind)
+	}
+	return events, nil
 }
 
 // bundleType tells a bundle's type by its name.
