@@ -124,7 +124,7 @@ func showPlan(cmd *cobra.Command, d *agent.LocalDeployment, file string, asJSON 
 		_, err = plan.WriteTo(out)
 	}
 	if err == nil && len(plan.Problems) > 0 {
-		err = fmt.Errorf("the deployment would fail: %d problems", len(plan.Problems))
+		err = errors.New("the deployment would fail for the reasons shown")
 	}
 	return err
 }
