@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +45,9 @@ func isolate(ctx context.Context, dir string) *isolation {
 	if err == nil {
 		// What was written below the common path must have arrived in the instance's own directory.
 		err = os.Remove(filepath.Join(probe, "entered"))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return noIsolation("only root may mount")
 	}
 	if err != nil {
 		return noIsolation(strings.TrimSpace(fmt.Sprintf("%v %s", err, text)))

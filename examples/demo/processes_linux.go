@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -34,6 +35,12 @@ func marked(dir string) ([]int, error) {
 		}
 	}
 	return found, nil
+}
+
+// commandOf is a process's command line as far as it can be read.
+func commandOf(pid int) string {
+	line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	return strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
 }
 
 // kill ends a process without asking. One that is gone already is fine.

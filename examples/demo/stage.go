@@ -143,7 +143,7 @@ func (s *stage) sweep() error {
 		}
 		if time.Now().After(end) {
 			for _, pid := range left {
-				problems = append(problems, fmt.Errorf("process %d was left running and was killed", pid), kill(pid))
+				problems = append(problems, fmt.Errorf("process %d (%s) was left running and was killed", pid, commandOf(pid)), kill(pid))
 			}
 			return errors.Join(problems...)
 		}
