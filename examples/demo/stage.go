@@ -103,10 +103,11 @@ func (s *stage) close() error {
 	if s.traffic != nil {
 		_, _ = s.traffic.Stop() // the story has taken the counts it wants
 	}
-	problems = append(problems, s.stopInstances(), s.sweep())
+	// First, for a server that ends waits for the connections that the load balancer keeps.
 	if s.balancer != nil {
 		problems = append(problems, s.balancer.Close())
 	}
+	problems = append(problems, s.stopInstances(), s.sweep())
 	if s.service != nil {
 		problems = append(problems, s.service.Close())
 	}
@@ -129,10 +130,11 @@ func (s *stage) stopInstances() error {
 	return errors.Join(problems...)
 }
 
-// sweep ends what should have ended by now and did not. Finding anything is an error.
+// sweep ends what should have ended by now and did not. Finding anything is an error. A server that has closed its port may take some seconds
+// more for the answers it owes.
 func (s *stage) sweep() error {
 	var problems []error
-	end := time.Now().Add(2 * time.Second)
+	end := time.Now().Add(stopTime)
 	for {
 		left, err := marked(s.dir)
 		if err != nil {
