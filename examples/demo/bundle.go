@@ -22,6 +22,15 @@ type source struct {
 	server []byte
 }
 
+// readSource takes a directory that has the example revision, and its server where the AppSpec expects it.
+func readSource(dir string) (*source, error) {
+	server, err := os.ReadFile(filepath.Join(dir, "bin", "webserver"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the web server: %w", err)
+	}
+	return &source{files: os.DirFS(dir), server: server}, nil
+}
+
 // buildSource finds the example revision and builds its server.
 func buildSource(ctx context.Context, dir string) (*source, error) {
 	module, err := command(ctx, "", "go", "list", "-m", "-f", "{{.Dir}}")

@@ -28,6 +28,7 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.agent, "agent", "bin/codedeploy-agent", "the agent's `binary`")
+	flag.StringVar(&o.revision, "revision", "", "a copy of examples/web with the web server at bin/webserver, in this `directory`; default: build it")
 	flag.StringVar(&o.dir, "dir", "", "work in this `directory`, which must not exist or be empty; default a new temporary one")
 	flag.BoolVar(&o.keep, "keep", false, "keep the directory, for a look at logs and files afterwards")
 	flag.Parse()
@@ -46,8 +47,8 @@ func main() {
 }
 
 type options struct {
-	agent, dir string
-	keep       bool
+	agent, revision, dir string
+	keep                 bool
 }
 
 // run sets the stage, plays the story and clears up, in that order, whatever happens in between.

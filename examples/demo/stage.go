@@ -53,8 +53,13 @@ func newStage(ctx context.Context, o options, out *os.File) (*stage, error) {
 	if s.dir, err = workDir(o.dir); err != nil {
 		return nil, err
 	}
-	s.say("Building the site's server and its revision ...")
-	if s.source, err = buildSource(s.ctx, s.dir); err != nil {
+	if o.revision != "" {
+		s.source, err = readSource(o.revision)
+	} else {
+		s.say("Building the site's server and its revision ...")
+		s.source, err = buildSource(s.ctx, s.dir)
+	}
+	if err != nil {
 		return s, err
 	}
 	s.isolation = isolate(s.ctx, s.dir)
