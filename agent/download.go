@@ -11,6 +11,7 @@ import (
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/disk"
+	"codedeploy-agent/agent/progress"
 	"codedeploy-agent/agent/revision"
 	"codedeploy-agent/agent/store"
 )
@@ -61,7 +62,9 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 		log.Warn("cannot reuse the revision that is here, downloading it", zap.String("from", spec.ReuseArchiveFrom), zap.Error(err))
 	}
 	if spec.Revision.Type == command.RevisionLocalDirectory {
-		err := revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive(), x.unpackOptions())
+		work, stop := x.watch("copying", log)
+		err := revision.CopyDirectory(ctx, spec.Revision.Location, d.Archive(), x.unpackOptions(work))
+		stop()
 		if err != nil && !disk.Trouble(err) {
 			err = errors.Join(err, d.MarkArchive())
 		}
@@ -73,7 +76,9 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 	}
 	log.Info("downloading", zap.Stringer("from", source))
 	e.note("download begun: %s", source)
-	fetched, err := revision.Download(ctx, source, d.Bundle(), x.store.FileMode(), nil)
+	work, stop := x.watch("downloading", log)
+	fetched, err := revision.Download(ctx, source, d.Bundle(), x.store.FileMode(), work)
+	stop()
 	if err != nil {
 		if ctx.Err() == nil && !disk.Trouble(err) { // else the next agent goes on with what has come, or nothing is to be left
 			err = errors.Join(err, d.MarkBundle())
@@ -82,7 +87,10 @@ func (x *Executor) fetch(ctx context.Context, spec *command.Specification, d sto
 	}
 	e.note("bundle downloaded: %d bytes", fetched.Bytes)
 	log.Info("bundle downloaded", zap.Int64("bytes", fetched.Bytes), zap.String("etag", fetched.ETag))
-	if err := revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions()); err != nil {
+	work, stop = x.watch("unpacking", log)
+	err = revision.Unpack(ctx, format, d.Bundle(), d.Archive(), x.unpackOptions(work))
+	stop()
+	if err != nil {
 		return "", notUnpacked(ctx, d, err)
 	}
 	return "downloaded", nil
@@ -118,7 +126,10 @@ func (x *Executor) reuse(ctx context.Context, spec *command.Specification, d sto
 	if _, _, err := readAppSpec(from.Archive(), spec.AppSpecFilename); err != nil {
 		return err
 	}
-	if err := revision.CopyArchive(ctx, from.Archive(), d.Archive(), x.unpackOptions()); err != nil {
+	work, stop := x.watch("copying", x.log.With(logFields("DownloadBundle", spec)...))
+	err := revision.CopyArchive(ctx, from.Archive(), d.Archive(), x.unpackOptions(work))
+	stop()
+	if err != nil {
 		return err
 	}
 	if err := os.Link(from.Bundle(), d.Bundle()); err != nil && !errors.Is(err, os.ErrExist) && !errors.Is(err, os.ErrNotExist) {
@@ -132,12 +143,12 @@ func (x *Executor) reuse(ctx context.Context, spec *command.Specification, d sto
 	return nil
 }
 
-func (x *Executor) unpackOptions() revision.UnpackOptions {
+func (x *Executor) unpackOptions(work *progress.Work) revision.UnpackOptions {
 	c := x.config
 	return revision.UnpackOptions{
 		MaxBytes: c.ArchiveMaxExtractionSize, MaxEntries: int64(c.ArchiveMaxEntries), MaxRatio: int64(c.ArchiveMaxRatio),
 		MaxDepth: c.ArchiveMaxDepth, RejectSymlinks: c.RejectSymlinksInBundle,
 		RejectTraversal: c.RejectPathTraversalInBundle, RejectSetID: c.RejectUnsafePermissionsInBundle,
-		IgnoreOwnership: c.IgnoreOwnershipInBundle, Mode: x.store.DirMode(), Log: x.log,
+		IgnoreOwnership: c.IgnoreOwnershipInBundle, Mode: x.store.DirMode(), Log: x.log, Work: work,
 	}
 }

@@ -10,12 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/command"
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/custody"
+	"codedeploy-agent/agent/progress"
 	"codedeploy-agent/agent/revision"
 	"codedeploy-agent/agent/store"
 	"codedeploy-agent/appspec"
@@ -34,6 +36,8 @@ type Executor struct {
 	config  *config.Config
 	store   *store.Store
 	sources Sources
+	// display shows how far downloading, unpacking and installing are; nil means that it is logged.
+	display *progress.Display
 	// live gets a copy of the hooks' output; nil means none.
 	live io.Writer
 	// host are variables about the host for the hooks; nil means none.
@@ -52,6 +56,15 @@ type HookResult struct {
 	Deployment string
 	Script     appspec.Script
 	Record     *hooks.Record
+}
+
+// watch shows how far a piece of work is until stop is called: to people if some wait for it, else in the log.
+func (x *Executor) watch(name string, log *zap.Logger) (work *progress.Work, stop func()) {
+	d := x.display
+	if d == nil {
+		d = &progress.Display{First: 10 * time.Second, Every: 10 * time.Second, Show: func(line string) { log.Info(line) }}
+	}
+	return d.Watch(name)
 }
 
 // newStore is the deployment root that the configuration names.

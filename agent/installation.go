@@ -48,12 +48,14 @@ func (x *Executor) install(ctx context.Context, spec *command.Specification, d s
 	if err != nil {
 		return err
 	}
+	work, stop := x.watch("installing", log)
+	defer stop()
 	plan, err := install.Build(ctx, request)
 	if err != nil {
 		return err
 	}
 	e.note("install planned: %s", plan.Summary())
-	if err := plan.Apply(ctx, nil); err != nil {
+	if err := plan.Apply(ctx, work); err != nil {
 		return err
 	}
 	if err := x.store.SetLastSuccessful(d); err != nil {

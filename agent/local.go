@@ -18,6 +18,7 @@ import (
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
+	"codedeploy-agent/agent/progress"
 	"codedeploy-agent/appspec"
 	"codedeploy-agent/appspec/plaintext"
 	"codedeploy-agent/hooks"
@@ -39,6 +40,8 @@ type LocalDeployment struct {
 	Guard        *custody.Guard // as in Options
 	Log          *zap.Logger
 	Out, Console io.Writer // Out: what the official tool prints; Console: the hooks' output as it comes
+	// Progress shows how far downloading, unpacking and installing are; nil means that it is logged.
+	Progress *progress.Display
 	// Began is told the deployment's id and the last successful one of its group here, Ended the result of each script; nil means that
 	// nobody wants to know.
 	Began func(deployment, lastSuccessful string)
@@ -58,7 +61,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 		return err
 	}
 	x := &Executor{
-		config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, live: l.Console, custom: events, ended: l.Ended, log: l.Log,
+		config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, live: l.Console, display: l.Progress, custom: events, ended: l.Ended, log: l.Log,
 		host: identity.HookVariables(l.Config.OnPremisesConfigFile),
 	}
 	unlock, err := NewGroups(l.Config.StateDir).Lock(ctx, spec.GroupID)

@@ -92,7 +92,7 @@ func (x *Executor) unpackedFor(ctx context.Context, spec *command.Specification)
 	cleanUp = func() { os.RemoveAll(dir) }
 	bundle, archive := filepath.Join(dir, "bundle"), filepath.Join(dir, "archive")
 	if _, err = revision.Download(ctx, source, bundle, 0o600, nil); err == nil {
-		err = revision.Unpack(ctx, format, bundle, archive, x.unpackOptions())
+		err = revision.Unpack(ctx, format, bundle, archive, x.unpackOptions(nil))
 	}
 	if err != nil {
 		cleanUp()

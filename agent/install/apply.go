@@ -13,30 +13,25 @@ import (
 	"strings"
 
 	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/agent/progress"
 	"codedeploy-agent/hooks/faultpoint"
 )
-
-// Progress is how far an Apply is.
-type Progress struct {
-	Files, AllFiles int
-	Bytes, AllBytes int64
-}
 
 // errChanged says that the host or the revision is not any more as it was when the plan was made.
 var errChanged = errors.New("it was changed while the revision was being installed")
 
 // Apply carries out the plan. All new files are written first, beside where they go; then they are put in place, each in one step; then
 // what the previous revision had besides is removed. If something fails before that, or ctx is cancelled, everything is put back and
-// the error says what failed. report, which may be nil, is called after each file.
+// the error says what failed. work, which may be nil, says meanwhile how far it is.
 //
 // While it runs, the clean-up list names everything of the old and of the new revision, so that whatever an interruption leaves is removed
 // by the next Install.
-func (p *Plan) Apply(ctx context.Context, report func(Progress)) error {
+func (p *Plan) Apply(ctx context.Context, work *progress.Work) error {
 	if p.applied {
 		return errors.New("cannot apply a plan twice")
 	}
 	p.applied = true
-	a := &application{plan: p, ctx: ctx, report: report, staged: map[string]string{}, record: &record{path: p.request.RecordFile}}
+	a := &application{plan: p, ctx: ctx, work: work, staged: map[string]string{}, record: &record{path: p.request.RecordFile}}
 	defer a.from.close()
 	defer a.to.close()
 	mark := make([]byte, 4)
@@ -62,8 +57,7 @@ var tempName = regexp.MustCompile(`^\.codedeploy-[0-9a-f]{8}-[0-9]+(-old)?$`)
 type application struct {
 	plan     *Plan
 	ctx      context.Context
-	report   func(Progress)
-	progress Progress
+	work     *progress.Work
 	mark     string // what temporary names begin with
 	from, to handles
 	copier   copier
@@ -196,7 +190,8 @@ func (a *application) commit() error {
 
 // prepare decides which steps are made under temporary names and counts what there is to do.
 func (a *application) prepare() {
-	number := 0
+	number, files, bytes := 0, int64(0), int64(0)
+	defer func() { a.work.Expect(files, bytes) }()
 	temp := func(dir, name, path string, was info) *move {
 		number++
 		m := &move{dir: dir, temp: a.mark + strconv.Itoa(number), name: name, path: path, was: was}
@@ -216,8 +211,8 @@ func (a *application) prepare() {
 			m := temp(s.dir.dir, s.dir.name, s.dir.path, was)
 			a.staged[filepath.Join(s.dir.dir, s.dir.name)] = filepath.Join(m.dir, m.temp)
 		case s.file != nil && !s.file.unchanged:
-			a.progress.AllFiles++
-			a.progress.AllBytes += s.file.info.size
+			files++
+			bytes += s.file.info.size
 			if _, inside := a.stagedDir(s.file.dir); !inside {
 				temp(s.file.dir, s.file.name, s.file.path, s.file.was).foreign = s.file.foreign
 			}
@@ -308,15 +303,11 @@ func (a *application) make(s step, dir, name, path string) error {
 		if err != nil {
 			return err
 		}
-		if err := a.copier.copy(from, f.base, f.info, to, name, f.attributes()); err != nil {
+		if err := a.copier.copy(from, f.base, f.info, to, name, f.attributes(), a.work); err != nil {
 			return fmt.Errorf("cannot install %s: %w", show(path), err)
 		}
 	}
-	a.progress.Files++
-	a.progress.Bytes += f.info.size
-	if a.report != nil {
-		a.report(a.progress)
-	}
+	a.work.Did(1, 0)
 	return nil
 }
 

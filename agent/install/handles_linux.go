@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"codedeploy-agent/agent/progress"
 )
 
 // maxHandles is how many directories handles keeps open.
@@ -232,6 +234,9 @@ func (h *handle) names(name string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
+// copyPiece is how much the kernel copies at a time: little enough to say how far it is.
+const copyPiece = 64 << 20
+
 // copyBuffer is how much of a file is read at a time where the kernel does not copy by itself.
 const copyBuffer = 128 << 10
 
@@ -239,7 +244,7 @@ const copyBuffer = 128 << 10
 type copier struct{ buffer []byte }
 
 // copy makes a file with the source's content and the given attributes. The name must be free.
-func (c *copier) copy(from *handle, base string, i info, to *handle, name string, a attributes) (err error) {
+func (c *copier) copy(from *handle, base string, i info, to *handle, name string, a attributes, work *progress.Work) (err error) {
 	src, err := openat(from, base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK)
 	if err != nil {
 		return err
@@ -261,7 +266,7 @@ func (c *copier) copy(from *handle, base string, i info, to *handle, name string
 			err = to.fail("write", name, e)
 		}
 	}()
-	if err := c.content(src, dst, st.Size); err != nil {
+	if err := c.content(src, dst, st.Size, work); err != nil {
 		return to.fail("write", name, err)
 	}
 	if err := setAttributes(dst, info{uid: os.Geteuid(), gid: noID, mode: 0o600}, a); err != nil {
@@ -281,10 +286,10 @@ func openat(h *handle, name string, flags int) (int, error) {
 }
 
 // content copies everything. Large files are copied by the kernel where it can, which shares blocks on file systems that know how.
-func (c *copier) content(src, dst int, size int64) error {
+func (c *copier) content(src, dst int, size int64, work *progress.Work) error {
 	if size > copyBuffer {
 		for {
-			n, err := unix.CopyFileRange(src, nil, dst, nil, 1<<30, 0)
+			n, err := unix.CopyFileRange(src, nil, dst, nil, copyPiece, 0)
 			if err == unix.EINTR {
 				continue
 			}
@@ -297,6 +302,7 @@ func (c *copier) content(src, dst int, size int64) error {
 			if n == 0 {
 				return nil
 			}
+			work.Did(0, int64(n))
 		}
 	}
 	if c.buffer == nil {
@@ -310,6 +316,7 @@ func (c *copier) content(src, dst int, size int64) error {
 		if err != nil || n == 0 {
 			return err
 		}
+		work.Did(0, int64(n))
 		for out := c.buffer[:n]; len(out) > 0; {
 			m, err := unix.Write(dst, out)
 			if err == unix.EINTR {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"codedeploy-agent/agent/progress"
 )
 
 // handles opens directories; see handles_linux.go.
@@ -96,7 +98,7 @@ func (h *handle) names(name string) ([]string, error) {
 type copier struct{}
 
 // copy makes a file with the source's content and the given attributes. The name must be free.
-func (c *copier) copy(from *handle, base string, i info, to *handle, name string, a attributes) (err error) {
+func (c *copier) copy(from *handle, base string, i info, to *handle, name string, a attributes, work *progress.Work) (err error) {
 	src, err := from.root.Open(base)
 	if err != nil {
 		return err
@@ -121,7 +123,9 @@ func (c *copier) copy(from *handle, base string, i info, to *handle, name string
 			err = to.root.Chtimes(name, i.atime, i.mtime)
 		}
 	}()
-	if _, err := io.Copy(dst, src); err != nil {
+	n, err := io.Copy(dst, src)
+	work.Did(0, n)
+	if err != nil {
 		return err
 	}
 	if runtime.GOOS == "windows" {

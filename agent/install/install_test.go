@@ -617,7 +617,11 @@ func TestCancelled(t *testing.T) {
 	p, err := h.plan(second, text2)
 	h.must(err)
 	ctx, cancel := context.WithCancel(context.Background())
-	err = p.Apply(ctx, func(Progress) { cancel() })
+	p.options.fault = func(what, path string) error {
+		cancel()
+		return nil
+	}
+	err = p.Apply(ctx, nil)
 	if !errors.Is(err, context.Canceled) || h.tree("dest") != before {
 		t.Errorf("%v", err)
 	}

@@ -122,5 +122,5 @@ func (a *application) keep(m *move, dir, name string) error {
 	if !is.same(m.was) {
 		return errChanged
 	}
-	return a.copier.copy(from, m.name, is, to, name, attributes{uid: is.uid, gid: is.gid, mode: is.mode})
+	return a.copier.copy(from, m.name, is, to, name, attributes{uid: is.uid, gid: is.gid, mode: is.mode}, nil)
 }

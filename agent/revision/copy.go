@@ -192,16 +192,18 @@ func (c *copier) file(from *os.Root, base, at string) error {
 	if err := c.gauge.Expect(info.Size()); err != nil {
 		return err
 	}
+	c.o.Work.Did(1, 0)
 	return c.tree.file(at, c.as(info), func(out *os.File) error {
 		for {
 			if err := c.ctx.Err(); err != nil {
 				return err
 			}
 			// Two plain files, so that the system copies without bringing the bytes here, in pieces that can be interrupted.
-			n, err := io.CopyN(out, in, 256<<20)
+			n, err := io.CopyN(out, in, 64<<20)
 			if err == io.EOF {
 				err = nil
 			}
+			c.o.Work.Did(0, n)
 			if err == nil {
 				err = c.gauge.Wrote(n, 0)
 			}

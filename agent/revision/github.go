@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"codedeploy-agent/agent/progress"
 )
 
 // GitHubOptions say how GitHub is reached.
@@ -96,9 +98,9 @@ func escapeSegments(name string, slashes bool) (string, bool) {
 
 func (g *github) String() string { return "GitHub " + g.name }
 
-func (g *github) Fetch(ctx context.Context, path string, progress func(Progress)) (Fetched, error) {
+func (g *github) Fetch(ctx context.Context, path string, work *progress.Work) (Fetched, error) {
 	for attempt := 0; ; attempt++ {
-		got, err := g.attempt(ctx, path, progress)
+		got, err := g.attempt(ctx, path, work)
 		if err == nil {
 			return got, nil
 		}
@@ -130,7 +132,7 @@ type again struct {
 func (e *again) Error() string { return e.err.Error() }
 func (e *again) Unwrap() error { return e.err }
 
-func (g *github) attempt(ctx context.Context, path string, progress func(Progress)) (Fetched, error) {
+func (g *github) attempt(ctx context.Context, path string, work *progress.Work) (Fetched, error) {
 	ctx, dog := watch(ctx, g.o.Stall)
 	defer dog.stop()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url, nil)
@@ -160,7 +162,7 @@ func (g *github) attempt(ctx context.Context, path string, progress func(Progres
 	if err := discardPart(path); err != nil { // what the last attempt brought: GitHub cannot continue
 		return Fetched{}, err
 	}
-	n, err := copyTo(g.open, path, dog.body(ctx, answer.Body), max(answer.ContentLength, 0), progress)
+	n, err := copyTo(g.open, path, dog.body(ctx, answer.Body), max(answer.ContentLength, 0), work)
 	var storage *storageError
 	if errors.As(err, &storage) {
 		return Fetched{}, err

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"codedeploy-agent/agent/progress"
 )
 
 type localFile struct{ path string }
@@ -16,7 +18,7 @@ func NewLocalFile(path string) Source { return localFile{path} }
 
 func (l localFile) String() string { return l.path }
 
-func (l localFile) Fetch(ctx context.Context, path string, progress func(Progress)) (Fetched, error) {
+func (l localFile) Fetch(ctx context.Context, path string, work *progress.Work) (Fetched, error) {
 	archive, err := filepath.Abs(l.path)
 	if err != nil {
 		return Fetched{}, fmt.Errorf("cannot find the bundle %s: %w", l.path, err)
@@ -46,9 +48,8 @@ func (l localFile) Fetch(ctx context.Context, path string, progress func(Progres
 	if err != nil {
 		return Fetched{}, fmt.Errorf("cannot take the bundle %s: %w", archive, err)
 	}
-	if progress != nil {
-		progress(Progress{Done: size, Total: size})
-	}
+	work.Expect(0, size)
+	work.Has(size)
 	return Fetched{Bytes: size}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"codedeploy-agent/agent/disk"
+	"codedeploy-agent/agent/progress"
 )
 
 // part is the file under a hidden name that a bundle is written to. Tests have some that fail.
@@ -55,8 +56,8 @@ func room(path string, size, missing int64) error {
 	return &storageError{fmt.Errorf("it has %d bytes%s, and takes as many again or more when it is unpacked: %w", size, here, err)}
 }
 
-// copyTo copies r to a new file at path and reports the progress. total is how much there is to come; 0 if that is not known.
-func copyTo(open opener, path string, r io.Reader, total int64, progress func(Progress)) (done int64, err error) {
+// copyTo copies r to a new file at path, which is the work. total is how much there is to come; 0 if that is not known.
+func copyTo(open opener, path string, r io.Reader, total int64, work *progress.Work) (done int64, err error) {
 	if total > 0 {
 		if err := room(path, total, total); err != nil {
 			return 0, err
@@ -66,7 +67,8 @@ func copyTo(open opener, path string, r io.Reader, total int64, progress func(Pr
 	if err != nil {
 		return 0, err
 	}
-	w := &counted{w: io.NewOffsetWriter(f, 0), gauge: disk.Gauge{Dir: filepath.Dir(path)}, total: total, report: progress}
+	w := &counted{w: io.NewOffsetWriter(f, 0), gauge: disk.Gauge{Dir: filepath.Dir(path)}, total: total, work: work}
+	work.Expect(0, total)
 	done, err = io.Copy(w, r)
 	if e := f.Close(); err == nil && e != nil {
 		err = &storageError{e}
@@ -77,12 +79,12 @@ func copyTo(open opener, path string, r io.Reader, total int64, progress func(Pr
 	return done, err
 }
 
-// counted reports what passes through it.
+// counted counts what passes through it.
 type counted struct {
 	w           io.Writer
 	gauge       disk.Gauge
 	done, total int64
-	report      func(Progress)
+	work        *progress.Work
 }
 
 func (c *counted) Write(p []byte) (int, error) {
@@ -94,8 +96,6 @@ func (c *counted) Write(p []byte) (int, error) {
 	if err != nil {
 		return n, &storageError{err}
 	}
-	if c.report != nil {
-		c.report(Progress{Done: c.done, Total: c.total})
-	}
+	c.work.Has(c.done)
 	return n, nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/agent/progress"
 	"codedeploy-agent/agent/rehearsal"
 )
 
@@ -116,18 +117,14 @@ func TestKilledDownload(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			first := int64(-1)
-			got, err := Download(context.Background(), s, bundle, 0o644, func(p Progress) {
-				if first < 0 {
-					first = p.Done
-				}
-			})
+			var work progress.Work
+			got, err := Download(context.Background(), s, bundle, 0o644, &work)
 			if err != nil {
 				t.Fatalf("Download = %v, want no error", err)
 			}
 			wantContent(t, bundle, content)
-			if got.Bytes != int64(test.size) || first <= test.want {
-				t.Errorf("Download = %+v, progress from %d, want all bytes and a progress from more than %d", got, first, test.want)
+			if _, done := work.Done(); got.Bytes != int64(test.size) || done != got.Bytes {
+				t.Errorf("Download = %+v, %d bytes done, want %d", got, done, test.size)
 			}
 			var asked, want []string
 			for _, r := range service.Requests("GetObject")[before:] {

@@ -20,6 +20,7 @@ import (
 
 	"codedeploy-agent/agent/disk"
 	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/agent/progress"
 	"codedeploy-agent/hooks/faultpoint"
 )
 
@@ -37,9 +38,9 @@ const (
 // Source is where a bundle comes from. A Source may be used by several goroutines at once.
 type Source interface {
 	// Fetch stores the bundle as the file path and returns what is known of it. What an earlier Fetch left there is continued or
-	// replaced. progress may be nil; it is called often, never by two goroutines at once. On failure a part of the bundle may be
+	// replaced. work, which may be nil, says meanwhile how far it is. On failure a part of the bundle may be
 	// left at path, and its description beside it.
-	Fetch(ctx context.Context, path string, progress func(Progress)) (Fetched, error)
+	Fetch(ctx context.Context, path string, work *progress.Work) (Fetched, error)
 	// String names the source in logs and errors, without secrets.
 	String() string
 }
@@ -50,19 +51,16 @@ type Fetched struct {
 	Bytes           int64
 }
 
-// Progress says how far a download is, in bytes. A Total of 0 means that the size is unknown.
-type Progress struct{ Done, Total int64 }
-
 // Download stores the bundle of s as the file bundle, replacing an older one. It is written beside it under a hidden name,
 // synced to disk, given the mode and renamed, so that bundle is never a part of a bundle and never has another mode. On failure nothing
-// is left. progress may be nil.
+// is left. work, which may be nil, says meanwhile how far it is.
 //
 // A Download that was cut short, by a kill, a power loss or the end of ctx, leaves its part with a description. The next Download
 // of the same object goes on from there, also when the bundle was complete and had not been unpacked.
-func Download(ctx context.Context, s Source, bundle string, mode fs.FileMode, progress func(Progress)) (Fetched, error) {
+func Download(ctx context.Context, s Source, bundle string, mode fs.FileMode, work *progress.Work) (Fetched, error) {
 	staged := stagedName(bundle)
 	takeBack(bundle, staged)
-	got, err := s.Fetch(ctx, staged, progress)
+	got, err := s.Fetch(ctx, staged, work)
 	if err == nil {
 		err = publish(staged, bundle, mode)
 	}

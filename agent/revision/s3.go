@@ -17,6 +17,7 @@ import (
 
 	"codedeploy-agent/agent/disk"
 	"codedeploy-agent/agent/network"
+	"codedeploy-agent/agent/progress"
 )
 
 // S3Options say how S3 is reached.
@@ -125,8 +126,8 @@ func (s *s3Source) client(region string) *s3.Client {
 	})
 }
 
-func (s *s3Source) Fetch(ctx context.Context, path string, progress func(Progress)) (Fetched, error) {
-	f := &s3Fetch{s3Source: s, path: path, region: s.o.Region, at: s.client(s.o.Region), report: progress,
+func (s *s3Source) Fetch(ctx context.Context, path string, work *progress.Work) (Fetched, error) {
+	f := &s3Fetch{s3Source: s, path: path, region: s.o.Region, at: s.client(s.o.Region), work: work,
 		gauge: disk.Gauge{Dir: filepath.Dir(path)}}
 	err := f.fetch(ctx)
 	if e := f.close(); err == nil {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/disk"
+	"codedeploy-agent/agent/progress"
 	"codedeploy-agent/hooks/faultpoint"
 )
 
@@ -44,7 +45,7 @@ type s3Fetch struct {
 	object *s3Object
 	got    spans // what is in the file
 	gauge  disk.Gauge
-	report func(Progress)
+	work   *progress.Work
 }
 
 // fetch goes on with what an earlier download left, if the object is still the same, or begins.
@@ -317,9 +318,8 @@ func (f *s3Fetch) arrived(s span) error {
 	if err := f.gauge.Wrote(s.to-s.from, f.missing()); err != nil {
 		return &storageError{err}
 	}
-	if f.report != nil {
-		f.report(Progress{Done: f.got.bytes(), Total: max(f.object.size, 0)})
-	}
+	f.work.Expect(0, max(f.object.size, 0))
+	f.work.Has(f.got.bytes())
 	return nil
 }
 

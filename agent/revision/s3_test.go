@@ -28,6 +28,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"codedeploy-agent/agent/progress"
 )
 
 // bucket is a small S3: one object per "key" or "key?version", ranges, If-Match, and whatever interfere does first.
@@ -400,20 +402,15 @@ func TestS3Parallel(t *testing.T) {
 	o := s.(*s3Source)
 	o.o.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	bundle := filepath.Join(t.TempDir(), "bundle.tar")
-	var last Progress
-	got, err := Download(context.Background(), s, bundle, 0o644, func(p Progress) {
-		if p.Done < last.Done {
-			t.Errorf("progress goes back from %d to %d", last.Done, p.Done)
-		}
-		last = p
-	})
+	var work progress.Work
+	got, err := Download(context.Background(), s, bundle, 0o644, &work)
 	if err != nil {
 		t.Fatalf("Download = %v, want no error", err)
 	}
 	wantContent(t, bundle, content)
 	size := int64(len(content))
-	if got.Bytes != size || last != (Progress{size, size}) {
-		t.Errorf("Download = %+v with the last progress %+v, want %d bytes", got, last, size)
+	if _, done := work.Done(); got.Bytes != size || done != size {
+		t.Errorf("Download = %+v, %d bytes done, want %d", got, done, size)
 	}
 	for i, r := range b.asked() {
 		if i > 0 && (r.Header.Get("Range") == "" || r.Header.Get("If-Match") == "") {

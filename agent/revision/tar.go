@@ -20,7 +20,7 @@ const readAhead = 256 << 10
 
 // tarball unpacks a tar that is compressed as k says.
 func (u *unpacker) tarball(in io.Reader, k kind) error {
-	buffered := bufio.NewReaderSize(in, readAhead)
+	buffered := bufio.NewReaderSize(&consumed{in, u}, readAhead)
 	stream := io.Reader(buffered)
 	switch k {
 	case gzipped:
@@ -57,6 +57,18 @@ func (u *unpacker) tarball(in io.Reader, k kind) error {
 		return err
 	}
 	return u.drain(stream, k)
+}
+
+// consumed counts what is read of a bundle.
+type consumed struct {
+	r io.Reader
+	u *unpacker
+}
+
+func (c *consumed) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.u.o.Work.Read(int64(n), c.u.limits.packed)
+	return n, err
 }
 
 // metered counts what comes out of a decompressor.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/disk"
+	"codedeploy-agent/agent/progress"
 )
 
 // UnpackOptions are the limits and switches of Unpack. The zero value is what the official agents do with honest bundles. The
@@ -31,7 +32,8 @@ type UnpackOptions struct {
 
 	Mode fs.FileMode // the archive's own mode; 0: 0755
 
-	Log *zap.Logger // nil: nothing is logged
+	Log  *zap.Logger    // nil: nothing is logged
+	Work *progress.Work // says how far it is; nil: nobody wants to know
 
 	fault func(step, name string) error // of tests, see tree
 }
@@ -202,6 +204,7 @@ func (u *unpacker) regular(name string, a attributes, r io.Reader) error {
 	if err := u.o.setID(a.mode); err != nil {
 		return err
 	}
+	u.o.Work.Did(1, 0)
 	return u.to.file(name, a, func(w io.Writer) error { return u.copy(w, r) })
 }
 
@@ -219,6 +222,7 @@ func (u *unpacker) copy(w io.Writer, r io.Reader) error {
 			if _, e := w.Write(u.buf[:n]); e != nil {
 				return e
 			}
+			u.o.Work.Did(0, int64(n))
 		}
 		if err == io.EOF {
 			return nil

@@ -40,13 +40,18 @@ func (u *unpacker) zip(in io.ReaderAt, size int64) error {
 	r.RegisterDecompressor(zipBzip2, func(r io.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(r)) })
 	r.RegisterDecompressor(zstd.ZipMethodWinZip, zstd.ZipDecompressor(zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20)))
 	var total uint64
+	files := int64(0)
 	for _, f := range r.File {
 		total += min(f.UncompressedSize64, math.MaxInt64/2)
 		total = min(total, math.MaxInt64/2)
+		if !strings.HasSuffix(f.Name, "/") {
+			files++
+		}
 	}
 	if err := u.limits.declared(int64(total), int64(len(r.File))); err != nil {
 		return err
 	}
+	u.o.Work.Expect(files, int64(total))
 	if err := z.check(r.File); err != nil {
 		return err
 	}
@@ -112,6 +117,7 @@ func (u *unpacker) zipEntry(f *zip.File) error {
 }
 
 func (u *unpacker) zipLink(name string, a attributes, r io.Reader) error {
+	u.o.Work.Did(1, 0)
 	if err := u.o.link(); err != nil {
 		return err
 	}

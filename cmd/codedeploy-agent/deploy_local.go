@@ -77,7 +77,8 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 		return &exitError{exitInvalid, err}
 	}
 	learnConfiguration(c)
-	log, closeLog, err := newLocalLog(c)
+	console := newConsole(os.Stderr)
+	log, closeLog, err := newLocalLog(c, console)
 	if err != nil {
 		return err
 	}
@@ -103,6 +104,6 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 		Config: c, Transport: transport, UserAgent: userAgent(), Log: log,
 		Identity: func(context.Context) (*identity.Identity, error) { return resolve() },
 	}
-	d.Out, d.Console = safeWriter{cmd.OutOrStdout()}, os.Stderr
+	d.Out, d.Console, d.Progress = safeWriter{cmd.OutOrStdout()}, console, console.progress()
 	return d.Run(ctx)
 }

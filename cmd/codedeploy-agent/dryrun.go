@@ -246,7 +246,8 @@ func deployInView(argument string) int {
 		send(agent.DryRunMessage{Invalid: []string{err.Error()}})
 		return 0
 	}
-	log, closeLog, err := newLocalLog(c)
+	console := newConsole(os.Stderr)
+	log, closeLog, err := newLocalLog(c, console)
 	if err != nil {
 		send(agent.DryRunMessage{Invalid: []string{err.Error()}})
 		return 0
@@ -261,7 +262,7 @@ func deployInView(argument string) int {
 	for run := 1; run <= d.Times; run++ {
 		l := agent.LocalDeployment{Location: d.Location, Type: d.Type, FileExists: d.FileExists, GroupID: d.GroupID, GroupName: "LocalFleet",
 			Application: d.Application, Events: d.Events, AppSpecName: d.AppSpecName, Config: c, Guard: guard, Log: log,
-			Sources: &agent.BundleSources{Config: c, Log: log}, Out: io.Discard, Console: os.Stderr}
+			Sources: &agent.BundleSources{Config: c, Log: log}, Out: io.Discard, Console: console, Progress: console.progress()}
 		began := false
 		l.Began = func(id, last string) {
 			began = true

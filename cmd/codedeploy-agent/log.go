@@ -29,10 +29,10 @@ func newLog(c *config.Config) (log *zap.Logger, closeLog func(), err error) {
 	return log, func() { restore(); log.Sync(); file.Close() }, nil
 }
 
-// newLocalLog is the log of a local deployment: warnings on standard error, everything in codedeploy-local.log where that
+// newLocalLog is the log of a local deployment: warnings to to, everything in codedeploy-local.log where that
 // can be written.
-func newLocalLog(c *config.Config) (log *zap.Logger, closeLog func(), err error) {
-	console := zapcore.NewCore(encoder(c, true), zapcore.Lock(os.Stderr), zapcore.WarnLevel)
+func newLocalLog(c *config.Config, to zapcore.WriteSyncer) (log *zap.Logger, closeLog func(), err error) {
+	console := zapcore.NewCore(encoder(c, true), zapcore.Lock(to), zapcore.WarnLevel)
 	file, err := openLog(c, "codedeploy-local.log")
 	if err != nil {
 		return zap.New(console), func() {}, nil
