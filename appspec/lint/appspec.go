@@ -24,6 +24,7 @@ func (c *checker) appSpec(name string, data []byte, roots []string) {
 	c.hooks(name, a, roots)
 	i := c.installation(name, a, roots)
 	c.permissions(name, a, i)
+	c.advise(name, a)
 }
 
 // language adds a problem of the parser. A place that it does not know is the file's beginning.

@@ -18,7 +18,11 @@ func List(w io.Writer) error {
 			section = r.Section
 			fmt.Fprintln(&b, section)
 		}
-		fmt.Fprintf(&b, "  %-26s %-8s %s\n", r.Name, r.Severity, r.Summary)
+		severity := string(r.Severity)
+		if r.Advice {
+			severity = "--advice"
+		}
+		fmt.Fprintf(&b, "  %-26s %-8s %s\n", r.Name, severity, r.Summary)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -42,6 +46,8 @@ has no place, such as an AppSpec that is not there.
 
 A folder is not the finished bundle: a build adds the jar, and may move the scripts. What is missing in a folder is therefore a warning. In an
 archive, and in a folder with ` + "`--bundle`" + `, it is an error. "Error, in a folder warning" marks the rules that make this difference.
+
+The rules under "Advice" are only checked with ` + "`--advice`" + `. They are about habits that most bundles have and that work, until they do not.
 
 ## Silencing
 

@@ -17,6 +17,7 @@ type script struct {
 	path   string
 	events []string
 	spec   *appspec.AppSpec
+	root   bool // it runs as root, whatever names it
 }
 
 // commands are locations that nobody gives to a file.
@@ -47,13 +48,15 @@ func (c *checker) hooks(file string, a *appspec.AppSpec, roots []string) {
 			if a.OS == "linux" && strings.ContainsAny(s.Location, " \t") {
 				c.at(file, s.At("location"), appspec.RuleOfficial, "rename the script", "the official agent 1.8 splits the path %q at its blanks", clip(s.Location))
 			}
+			root := s.RunAs == "" || s.RunAs == "root"
 			if u := c.used[found]; u != nil {
+				u.root = u.root && root
 				if !slices.Contains(u.events, h.Event) {
 					u.events = append(u.events, h.Event)
 				}
 				continue
 			}
-			c.used[found] = &script{path: found, events: []string{h.Event}, spec: a}
+			c.used[found] = &script{path: found, events: []string{h.Event}, spec: a, root: root}
 			if a.OS == "linux" && modes && info.Mode().Perm()&0o111 == 0 {
 				if len(locked) == 0 {
 					first = s.At("location")

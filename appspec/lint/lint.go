@@ -38,6 +38,8 @@ type Options struct {
 	Finished bool
 	// Deployment is the type of deployment whose events run; the zero value is AnyDeployment.
 	Deployment Deployment
+	// Advice looks for habits that work and could be better, too.
+	Advice bool
 	// Disable are the names of rules whose problems are left out.
 	Disable []string
 }
@@ -143,6 +145,9 @@ func (c *checker) add(p Problem) { c.report.Problems = append(c.report.Problems,
 // at makes a problem of a rule's own severity.
 func (c *checker) at(file string, at appspec.Place, rule, hint, format string, args ...any) {
 	r := ruleOf(rule)
+	if r.Advice && !c.o.Advice {
+		return
+	}
 	severity := r.Severity
 	if !c.o.Finished && r.Folder != "" {
 		severity = r.Folder

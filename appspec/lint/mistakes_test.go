@@ -248,21 +248,15 @@ func TestMistakes(t *testing.T) {
 					t.Errorf("also %s:%d: %s: %s", p.File, p.Line, p.Rule, p.Message)
 				}
 			}
-			if len(found) != 1 {
-				t.Fatalf("found %+v, want one of %s", r.Problems, m.rule)
-			}
-			p := found[0]
-			if at.Line > 0 && (p.File != file || p.Line != at.Line || p.Column != at.Column) {
-				t.Errorf("it is at %s:%d:%d, want %s:%d:%d", p.File, p.Line, p.Column, file, at.Line, at.Column)
-			}
-			if p.Severity != m.severity || !strings.Contains(p.Message, m.message) || p.Hint == "" || !strings.Contains(p.Hint, m.hint) {
-				t.Errorf("it is %s: %s (%s), want %s: %s (%s)", p.Severity, p.Message, p.Hint, m.severity, m.message, m.hint)
-			}
+			m.check(t, found, file, at)
 		})
 		covered[m.rule] = true
 		if r := ruleOf(m.rule); m.severity != r.Severity && !r.Varies && (m.options.Finished || m.severity != r.Folder) {
 			t.Errorf("%s: the table has %s for %s, and this is %s", m.name, r.Severity, m.rule, m.severity)
 		}
+	}
+	for _, m := range habits {
+		covered[m.rule] = true
 	}
 	for _, r := range Rules() {
 		switch r.Name {
@@ -272,5 +266,20 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("no mistake is for the rule %s", r.Name)
 			}
 		}
+	}
+}
+
+// check compares what was found with what is wrong.
+func (m *mistake) check(t *testing.T, found []Problem, file string, at appspec.Place) {
+	t.Helper()
+	if len(found) != 1 || found[0].Rule != m.rule {
+		t.Fatalf("found %+v, want one of %s", found, m.rule)
+	}
+	p := found[0]
+	if at.Line > 0 && (p.File != file || p.Line != at.Line || p.Column != at.Column) {
+		t.Errorf("it is at %s:%d:%d, want %s:%d:%d", p.File, p.Line, p.Column, file, at.Line, at.Column)
+	}
+	if p.Severity != m.severity || !strings.Contains(p.Message, m.message) || p.Hint == "" || !strings.Contains(p.Hint, m.hint) {
+		t.Errorf("it is %s: %s (%s), want %s: %s (%s)", p.Severity, p.Message, p.Hint, m.severity, m.message, m.hint)
 	}
 }

@@ -22,6 +22,8 @@ type Rule struct {
 	Folder appspec.Severity
 	// Varies says that some of the rule's problems have a lower severity, because what they are about works all the same.
 	Varies bool
+	// Advice says that the rule is only checked when Options.Advice asks for it.
+	Advice bool
 	// Summary says what the rule finds, Why what happens because of it and Mend what to do about it. Sentences without the full stop in Summary.
 	Summary, Why, Mend string
 }
@@ -35,6 +37,7 @@ const (
 	sectionPermissions = "Permissions"
 	sectionScripts     = "Script files"
 	sectionCommands    = "Commands in shell scripts"
+	sectionAdvice      = "Advice"
 )
 
 // Rules returns all rules, in the order of the documentation.
@@ -60,4 +63,4 @@ func Known(name string) (near string, ok bool) {
 	return spelling.Nearest(name, names), false
 }
 
-var rules = slices.Concat(languageRules, bundleRules, eventRules, fileRules, permissionRules, scriptRules, commandRules)
+var rules = slices.Concat(languageRules, bundleRules, eventRules, fileRules, permissionRules, scriptRules, commandRules, adviceRules)

@@ -72,6 +72,9 @@ func (c *checker) shell(s *script, data []byte, which string) {
 		}
 	}
 	x.asWhole()
+	if c.o.Advice {
+		x.advise()
+	}
 }
 
 func parse(data []byte, lang syntax.LangVariant) (*syntax.File, error) {

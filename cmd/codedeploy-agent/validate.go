@@ -44,7 +44,7 @@ Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 the request i
 		Example: `  codedeploy-agent validate
   codedeploy-agent validate --strict build/bundle.zip
   codedeploy-agent validate --deployment-type in-place --disable script-not-executable deploy/
-  codedeploy-agent validate --format github .
+  codedeploy-agent validate --advice --format github .
   codedeploy-agent validate --rules`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -63,6 +63,7 @@ Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 the request i
 	f.BoolVar(&v.rules, "rules", false, "list the rules and check nothing")
 	f.StringSliceVar(&v.options.Disable, "disable", nil, "rules that are not checked, separated by commas")
 	f.BoolVar(&v.strict, "strict", false, "warnings count as errors for the exit code")
+	f.BoolVar(&v.options.Advice, "advice", false, "look for habits that work and could be better, too")
 	f.StringVar(&v.level, "level", "info", "least severity to report: info, warning or error")
 	return cmd
 }
