@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -131,12 +132,16 @@ func (c *checker) destination(file string, a *appspec.AppSpec, f appspec.File) (
 		}
 	}
 	if !strings.HasPrefix(raw, "/") {
-		hint := "write the full path of a directory on the host"
 		if drive.MatchString(raw) {
-			hint = "write os: windows, or the full path of a directory of a Linux host"
+			c.at(file, at, ruleDestinationRelative, "write os: windows, or the full path of a directory of a Linux host",
+				"the destination %q is a path of Windows", clip(f.Destination))
+			return "", false
 		}
-		c.at(file, at, ruleDestinationRelative, hint, "the destination %q is not an absolute path", clip(f.Destination))
-		return "", false
+		lands := path.Clean("/" + raw)
+		c.add(Problem{File: file, Line: at.Line, Column: at.Column, Rule: ruleDestinationRelative, Severity: appspec.Warning,
+			Message: fmt.Sprintf("the destination %q is not an absolute path; as the agent starts in /, the files go to %s", clip(f.Destination), clip(lands)),
+			Hint:    "write the full path of a directory on the host"})
+		return lands, true
 	}
 	return path.Clean(raw), true
 }
