@@ -67,7 +67,7 @@ type teller func(p syntax.Pos, rule, hint, format string, args ...any)
 
 // errexit tells of a script that does not end at the first failure and has more than one command that can fail.
 func (x *shell) errexit(tell teller) {
-	if x.strict {
+	if x.strict || x.includes { // what is included may set it
 		return
 	}
 	commands := 0
