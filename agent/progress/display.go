@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"codedeploy-agent/agent/disk"
 )
 
 // Display shows how far pieces of work are that take a while. A nil Display shows nothing.
@@ -74,16 +76,16 @@ func (p *pace) add(now time.Time, s state) {
 	}
 }
 
-// String is the line about the last moment, of which there must be one: "3120 of 10000 files, 120.4 MB of 250.0 MB, 48 %, 60.1 MB/s, 2 s left". What nobody knows is left out.
+// String is the line about the last moment, of which there must be one: "3120 of 10000 files, 120.4 MiB of 250.0 MiB, 48 %, 60.1 MiB/s, 2 s left". What nobody knows is left out.
 func (p pace) String() string {
 	first, last := p[0], p[len(p)-1]
 	var parts []string
 	if last.files > 0 || last.allFiles > 0 {
 		parts = append(parts, count(last.files, last.allFiles)+" files")
 	}
-	bytes := Bytes(last.bytes)
+	bytes := disk.Size(last.bytes)
 	if last.allBytes > 0 {
-		bytes += " of " + Bytes(last.allBytes)
+		bytes += " of " + disk.Size(last.allBytes)
 	}
 	parts = append(parts, bytes)
 	if last.share >= 0 {
@@ -93,7 +95,7 @@ func (p pace) String() string {
 		return strings.Join(append(parts, "finishing"), ", ") // what is written has to reach the disk
 	}
 	if took := last.at.Sub(first.at).Seconds(); took > 0 {
-		parts = append(parts, Bytes(int64(max(float64(last.bytes-first.bytes), 0)/took))+"/s")
+		parts = append(parts, disk.Size(int64(max(float64(last.bytes-first.bytes), 0)/took))+"/s")
 		if done := last.share - first.share; last.share >= 0 && done > 0 {
 			left := time.Duration((1 - last.share) / done * took * float64(time.Second))
 			parts = append(parts, duration(left)+" left")
@@ -118,16 +120,4 @@ func duration(d time.Duration) string {
 		return fmt.Sprintf("%d min", int64((d+time.Minute/2)/time.Minute))
 	}
 	return fmt.Sprintf("%d h", int64((d+time.Hour/2)/time.Hour))
-}
-
-// Bytes is a number of bytes as people read it, in decimal units as disks and networks have them: "512 bytes", "12.3 MB".
-func Bytes(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	value, unit := float64(n)/1000, 0
-	for units := len("kMGTPE"); value >= 999.95 && unit < units-1; unit++ {
-		value /= 1000
-	}
-	return fmt.Sprintf("%.1f %cB", value, "kMGTPE"[unit])
 }

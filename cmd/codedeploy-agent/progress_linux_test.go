@@ -40,7 +40,7 @@ func newTerminal(t *testing.T) (terminal, screen *os.File) {
 	return terminal, screen
 }
 
-var plainProgress = regexp.MustCompile(`^downloading: 0 bytes\n((downloading|unpacking|installing): [ -~]+\n)*$`)
+var plainProgress = regexp.MustCompile(`^downloading: 0 B\n((downloading|unpacking|installing): [ -~]+\n)*$`)
 
 // A person who waits sees how far the work is, in one line that is gone when the work is done. In a file it is plain lines.
 func TestProgressIsShown(t *testing.T) {
@@ -69,7 +69,7 @@ func TestProgressIsShown(t *testing.T) {
 	}
 	lines := strings.Split(string(seen), "\r")
 	last := lines[len(lines)-1]
-	if len(lines) < 3 || lines[0] != "downloading: 0 bytes" || !strings.HasPrefix(last, "\x1b[K") || strings.Contains(last, "ing:") {
+	if len(lines) < 3 || lines[0] != "downloading: 0 B" || !strings.HasPrefix(last, "\x1b[K") || strings.Contains(last, "ing:") {
 		t.Errorf("on the terminal %q; want lines that replace each other and are gone at the end", lines)
 	}
 	for _, line := range lines {
