@@ -18,6 +18,18 @@ var newHost = []string{
 // onNewHost says whether the setting is "true" on a new host and not by default.
 func (k *key) onNewHost() bool { return slices.Contains(newHost, k.name) }
 
+// Unprotected returns the settings that are on on a new host and off in c.
+func Unprotected(c *Config) (names []string) {
+	for _, k := range keys {
+		if k.onNewHost() && k.field != nil {
+			if on, ok := k.field(c).(*bool); ok && !*on {
+				names = append(names, k.name)
+			}
+		}
+	}
+	return names
+}
+
 // NewHost returns the configuration of a host on which no official agent has run: the defaults, which let every deployment succeed that an
 // official agent carries out, with every switch on that refuses what few honest deployments need.
 func NewHost() *Config {

@@ -81,15 +81,15 @@ func NewS3(o S3Options, bucket, key, version, etag string) (Source, error) {
 
 func (s *s3Source) String() string { return "s3://" + s.bucket + "/" + s.key }
 
-// endpoint is where the buckets of a region are.
-func (s *s3Source) endpoint(region string) string {
+// S3Endpoint is where the buckets of a region are. domain is the partition's, override the setting s3_endpoint_override.
+func S3Endpoint(region, domain, override string, fips bool) string {
 	host := "s3"
-	if s.o.FIPS {
+	if fips {
 		host = "s3-fips"
 	}
-	switch override := s.o.EndpointOverride; {
+	switch {
 	case override == "":
-		return "https://" + host + "." + region + "." + s.o.Domain
+		return "https://" + host + "." + region + "." + domain
 	case !strings.Contains(override, "://"):
 		return "https://" + override
 	default:
@@ -113,7 +113,7 @@ func (s *s3Source) client(region string) *s3.Client {
 	}
 	return s3.New(s3.Options{
 		Region:       region,
-		BaseEndpoint: aws.String(s.endpoint(region)),
+		BaseEndpoint: aws.String(S3Endpoint(region, s.o.Domain, s.o.EndpointOverride, s.o.FIPS)),
 		UsePathStyle: true,
 		Credentials:  credentials,
 		Retryer:      aws.NopRetryer{}, // attempts are counted where bodies are read

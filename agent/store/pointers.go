@@ -11,9 +11,31 @@ import (
 	"codedeploy-agent/agent/durable"
 )
 
+const lastSuccessful = "_last_successful_install"
+
+// LastSuccessfulFile is the path of the file that names the group's last successful install.
+func (s *Store) LastSuccessfulFile(group string) string {
+	return filepath.Join(s.root, instructionsDir, group+lastSuccessful)
+}
+
+// Groups returns the deployment groups that have a last successful install, in the order of their names.
+func (s *Store) Groups() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(s.root, instructionsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot look for deployment groups: %w", err)
+	}
+	var groups []string
+	for _, e := range entries {
+		if group, ok := strings.CutSuffix(e.Name(), lastSuccessful); ok && group != "" {
+			groups = append(groups, group)
+		}
+	}
+	return groups, nil
+}
+
 // LastSuccessful returns the deployment whose Install was the group's last to succeed; ok is false when there is none.
 func (s *Store) LastSuccessful(group string) (d Deployment, ok bool, err error) {
-	return s.pointer(group + "_last_successful_install")
+	return s.pointer(group + lastSuccessful)
 }
 
 // MostRecent returns the deployment whose DownloadBundle was the group's last to succeed; ok is false when there is none.
@@ -23,7 +45,7 @@ func (s *Store) MostRecent(group string) (d Deployment, ok bool, err error) {
 
 // SetLastSuccessful makes d the group's last successful install.
 func (s *Store) SetLastSuccessful(d Deployment) error {
-	return s.setPointer(d.Group+"_last_successful_install", d)
+	return s.setPointer(d.Group+lastSuccessful, d)
 }
 
 // SetMostRecent makes d the group's most recent download.

@@ -102,6 +102,6 @@ func rootCommand() *cobra.Command {
 		Version:       version,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(runCommand(), deployLocalCommand(), validateCommand(), planCommand(), dryRunCommand(), schemaCommand(), configCommand(), versionCommand())
+	root.AddCommand(runCommand(), deployLocalCommand(), validateCommand(), doctorCommand(), planCommand(), dryRunCommand(), schemaCommand(), configCommand(), versionCommand())
 	return root
 }
