@@ -109,7 +109,7 @@ func (r *remains) accept(line string) (string, bool) {
 		why = "it climbs above the root directory"
 	case filepath.Dir(filepath.Clean(line)) == filepath.Clean(line):
 		why = "it is a root directory"
-	case r.injected[line]:
+	case r.injected[filepath.Clean(line)]:
 		why = "it is part of the name of a file that the previous revision installed, and no file itself"
 	}
 	if why != "" {
