@@ -246,6 +246,10 @@ func (d *DryRun) writeChanges(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "Files that differ now (%d):\n", len(d.Changes))
+	width := len(install.Overwrite)
+	for _, c := range d.Changes[:min(shown, len(d.Changes))] {
+		width = max(width, len(c.Action))
+	}
 	for i, c := range d.Changes {
 		if i == shown {
 			fmt.Fprintf(b, "  and %d more; --json lists all\n", len(d.Changes)-shown)
@@ -255,7 +259,7 @@ func (d *DryRun) writeChanges(b *strings.Builder) {
 		if c.Detail != "" {
 			detail = " (" + c.Detail + ")"
 		}
-		fmt.Fprintf(b, "  %-9s %s%s\n", c.Action, c.Path, detail)
+		fmt.Fprintf(b, "  %-*s %s%s\n", width, c.Action, c.Path, detail)
 	}
 	b.WriteString("\n")
 }

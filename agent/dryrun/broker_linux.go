@@ -26,7 +26,7 @@ func (v *view) newBroker() (*broker, error) {
 		return nil, nil
 	}
 	if v.broker == nil {
-		v.broker = &owners{of: map[string]owner{}, layers: v.layers}
+		v.broker = &owners{of: map[string]owner{}, labels: map[string]map[string]string{}, layers: v.layers}
 	}
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -166,6 +166,8 @@ func watchFilter() []unix.SockFilter {
 type owners struct {
 	mu sync.Mutex
 	of map[string]owner
+	// labels are extended attributes, by path and name.
+	labels map[string]map[string]string
 	// layers are the view's.
 	layers []*layer
 }

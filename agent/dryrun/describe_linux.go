@@ -48,11 +48,15 @@ func octal(m fs.FileMode) string {
 
 // names are the view's names of a user and a group, or their numbers.
 func names(uid, gid int) string {
-	group := strconv.Itoa(gid)
-	if g, err := user.LookupGroupId(group); err == nil {
-		group = g.Name
+	return userName(uid) + ":" + groupName(gid)
+}
+
+// groupName is a group's name in the view, or the number.
+func groupName(gid int) string {
+	if g, err := user.LookupGroupId(strconv.Itoa(gid)); err == nil {
+		return g.Name
 	}
-	return userName(uid) + ":" + group
+	return strconv.Itoa(gid)
 }
 
 // userName is a user's name in the view, or the number.

@@ -94,6 +94,7 @@ func (d *differ) directory(rel string, old bool) error {
 			return err
 		}
 		if d.asMirrored(name, info) {
+			d.created(name) // the copy had none
 			if err := d.directory(name, true); err != nil {
 				return err
 			}
@@ -137,6 +138,7 @@ func (d *differ) entry(name string, info, was fs.FileInfo) error {
 	switch {
 	case was == nil:
 		d.add(name, install.Create, "%s%s", describe(info), d.target(name, info))
+		d.created(name)
 	case was.Mode().Type() != info.Mode().Type():
 		d.add(name, install.Overwrite, "%s was %s", describe(info), kind(was))
 	case info.Mode()&fs.ModeSymlink != 0:
@@ -160,6 +162,7 @@ func (d *differ) dir(name string, info, was fs.FileInfo) error {
 	switch {
 	case was == nil:
 		d.add(name, install.Mkdir, "%s%s", describe(info), d.target(name, info))
+		d.created(name)
 	case !was.IsDir():
 		d.add(name, install.Overwrite, "%s was %s", describe(info), kind(was))
 		was = nil
@@ -228,21 +231,6 @@ func (d *differ) files(name string) int {
 		return nil
 	})
 	return n
-}
-
-// attributes compares modes and owners. As an ordinary user everything belongs to the view's root, so owners tell nothing there.
-func (d *differ) attributes(name string, info, was fs.FileInfo) {
-	const bits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
-	if a, b := info.Mode()&bits, was.Mode()&bits; a != b {
-		d.add(name, install.Mode, "%s instead of %s", octal(a), octal(b))
-	}
-	if d.v.settings.User {
-		return
-	}
-	uid, gid, _ := ownerOf(info)
-	if u, g, _ := ownerOf(was); u != uid || g != gid {
-		d.add(name, install.Owner, "%s instead of %s", names(uid, gid), names(u, g))
-	}
 }
 
 // differ compares the contents of two files.

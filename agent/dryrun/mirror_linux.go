@@ -39,6 +39,9 @@ type mirrored struct {
 // mirror makes the directories of others in the layer's upper directory, where they are the user's own: so the user, as the view's root, can
 // make and remove things in them. Directories that cannot be read are made empty.
 func (v *view) mirror(l *layer, lower, upper string) error {
+	if info, err := os.Stat(lower); err != nil || foreign(info) && slices.Contains(others, filepath.Dir(l.path)) {
+		return err
+	}
 	m := &mirroring{v: v, layer: l, lower: lower, upper: upper, slots: make(chan struct{}, 4)}
 	m.walk(".")
 	m.work.Wait()

@@ -24,6 +24,7 @@ const (
 	become                // takes on other users or groups
 	chmodFD               // changes the mode of an open file
 	removeDir             // removes a directory
+	label                 // sets an extended attribute
 	move                  // renames; where the new name stands follows from where the old one does
 )
 
@@ -57,8 +58,9 @@ var watchedCalls = map[uint32]watched{
 	unix.SYS_FCHMODAT:   {what: change, dir: 0, path: 1},
 	unix.SYS_FCHMODAT2:  {what: change, dir: 0, path: 1, atFlags: 3},
 	unix.SYS_UTIMENSAT:  {what: change, dir: 0, path: 1, atFlags: 3},
-	unix.SYS_SETXATTR:   {what: change, dir: -1, path: 0},
-	unix.SYS_LSETXATTR:  {what: change, dir: -1, path: 0, noFollow: true},
+	unix.SYS_SETXATTR:   {what: label, dir: -1, path: 0},
+	unix.SYS_LSETXATTR:  {what: label, dir: -1, path: 0, noFollow: true},
+	unix.SYS_FSETXATTR:  {what: label, dir: 0, path: -1},
 	unix.SYS_LINKAT:     {what: change, dir: 0, path: 1, noFollow: true},
 	unix.SYS_UNLINKAT:   {what: removeDir, dir: 0, path: 1, flags: 2, ifSet: unix.AT_REMOVEDIR, noFollow: true},
 	unix.SYS_RENAMEAT2:  {what: move, dir: 0, path: 1, noFollow: true},
@@ -97,6 +99,8 @@ func (o *owners) handle(n *notification) (done bool) {
 		if adopt(path) {
 			return os.Chmod(path, fileMode(uint32(n.args[1]))) == nil
 		}
+	case label:
+		return o.label(path, n)
 	case removeDir:
 		return o.uncover(path)
 	case move:
@@ -153,6 +157,42 @@ func (o *owners) give(path string, uid, gid int32) bool {
 	return true
 }
 
+// label notes an extended attribute that only the host's root can give: an access control list with others than the view's root, and a
+// context. The kernel sets what is possible.
+func (o *owners) label(path string, n *notification) bool {
+	adopt(path)
+	key := stringAt(int(n.pid), uintptr(n.args[1]))
+	value, ok := memory(int(n.pid), uintptr(n.args[2]), int(min(n.args[3], 64<<10)))
+	if !ok {
+		return false
+	}
+	switch key {
+	case aclAccess, aclDefault:
+		list, ok := parseACL(string(value))
+		if !ok || !list.namesOthers() {
+			return false
+		}
+		info, err := os.Stat(path)
+		if err != nil || key == aclDefault && !info.IsDir() {
+			return false
+		}
+		if key == aclAccess && os.Chmod(path, list.mode(info.Mode())) != nil {
+			return false
+		}
+		// Who adds an entry has not seen those that were only noted.
+		before, _ := parseACL(o.labels[path][key])
+		value = []byte(before.with(list).encode())
+	case selinux:
+	default:
+		return false
+	}
+	if o.labels[path] == nil {
+		o.labels[path] = map[string]string{}
+	}
+	o.labels[path][key] = string(value)
+	return true
+}
+
 // uncover removes an empty directory that is a layer of its own, which to the kernel is a mount and busy.
 func (o *owners) uncover(path string) bool {
 	i := slices.IndexFunc(o.layers, func(l *layer) bool { return l.path == path && !l.flat && !l.removed })
@@ -178,6 +218,12 @@ func (o *owners) moved(from, to string) {
 		if inside(path, from) {
 			delete(o.of, path)
 			o.of[to+strings.TrimPrefix(path, from)] = who
+		}
+	}
+	for path, labels := range o.labels {
+		if inside(path, from) {
+			delete(o.labels, path)
+			o.labels[to+strings.TrimPrefix(path, from)] = labels
 		}
 	}
 }
@@ -278,6 +324,18 @@ func stringAt(pid int, at uintptr) string {
 	return ""
 }
 
+// memory reads a part of a process's memory.
+func memory(pid int, at uintptr, length int) ([]byte, bool) {
+	if length == 0 {
+		return nil, true
+	}
+	buf := make([]byte, length)
+	local := []unix.Iovec{{Base: &buf[0]}}
+	local[0].SetLen(length)
+	n, err := unix.ProcessVMReadv(pid, local, []unix.RemoteIovec{{Base: at, Len: length}}, 0)
+	return buf, err == nil && n == length
+}
+
 // report adds the owners that were noted to the differences.
 func (o *owners) report(d *differ) {
 	if o == nil {
@@ -301,4 +359,11 @@ func (o *owners) report(d *differ) {
 			d.changes = append(d.changes, install.Change{Path: path, Action: install.Owner, Detail: names(who.uid, who.gid)})
 		}
 	}
+	root := &differ{v: d.v, layer: &layer{path: "/"}}
+	for path, labels := range o.labels {
+		if _, err := os.Lstat(path); err == nil {
+			root.compare(path, labels, nil)
+		}
+	}
+	d.changes = append(d.changes, root.changes...)
 }

@@ -27,6 +27,12 @@ const (
 	Context   Action = "context"
 )
 
+// The actions that only a dry run finds, for only hooks do such things.
+const (
+	Capabilities Action = "capabilities"
+	Attribute    Action = "attribute" // an extended attribute that has no action of its own
+)
+
 // keptDirectory is the detail of a directory that stays; it is not counted with the files.
 const keptDirectory = "directory of the previous revision"
 
