@@ -23,8 +23,10 @@ type DryRun struct {
 	// Changes is how the file system differs at the end, without the agent's own state.
 	Changes []install.Change `json:"changes"`
 	// Services are the calls that would have acted on the host's services or power, Commands other calls that were not really made.
-	Services  []dryrun.Call    `json:"services"`
-	Commands  []dryrun.Call    `json:"commands"`
+	Services []dryrun.Call `json:"services"`
+	Commands []dryrun.Call `json:"commands"`
+	// Units are the services that were started in the view.
+	Units     []dryrun.Unit    `json:"units"`
 	Processes []dryrun.Process `json:"processes"`
 	Ports     []dryrun.Port    `json:"ports"`
 	// Problems are the reasons why a deployment failed; Warnings are what else a person should know.
@@ -111,7 +113,7 @@ func EndMessage(took time.Duration, err error) DryRunMessage {
 // NewDryRun is the report of a dry run that is about to begin.
 func NewDryRun(group string) *DryRun {
 	return &DryRun{Group: group, Runs: []DryRunDeployment{}, Hooks: []DryRunHook{}, Changes: []install.Change{}, Services: []dryrun.Call{},
-		Commands: []dryrun.Call{}, Processes: []dryrun.Process{}, Ports: []dryrun.Port{}, Problems: []string{}, Warnings: []string{}}
+		Commands: []dryrun.Call{}, Units: []dryrun.Unit{}, Processes: []dryrun.Process{}, Ports: []dryrun.Port{}, Problems: []string{}, Warnings: []string{}}
 }
 
 // Add takes a message of the deployments.
@@ -162,7 +164,12 @@ func (d *DryRun) Observe(o *dryrun.Observation) {
 			d.Commands = append(d.Commands, c)
 		}
 	}
-	d.Processes, d.Ports = o.Processes, o.Ports
+	d.Units, d.Processes, d.Ports = o.Units, o.Processes, o.Ports
+	for _, u := range o.Units {
+		if !u.Well() {
+			d.Warnings = append(d.Warnings, "the service "+u.Name+" is not well: "+fares(u))
+		}
+	}
 	d.Warnings = append(d.Warnings, o.Warnings...)
 }
 
@@ -197,8 +204,11 @@ func (d *DryRun) WriteTo(w io.Writer) (int64, error) {
 	}
 	d.writeChanges(&b)
 	calls(&b, "Services it would have acted on", d.Services)
+	units(&b, d.Units)
 	calls(&b, "Commands that were not really run", d.Commands)
-	if len(d.Processes) > 0 {
+	if len(d.Processes) == 0 {
+		b.WriteString("No process was left running.\n\n")
+	} else {
 		b.WriteString("Left running:\n")
 		for _, p := range d.Processes {
 			d.process(&b, p)
@@ -265,28 +275,71 @@ func (d *DryRun) writeChanges(b *strings.Builder) {
 }
 
 func calls(b *strings.Builder, title string, calls []dryrun.Call) {
-	if len(calls) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "%s:\n", title)
 	var lines []string
-	times := map[string]int{}
+	seen := map[string]int{}
 	for _, c := range calls {
+		if c.Question {
+			continue
+		}
 		who := c.Event
 		if who == "" {
 			who = "-"
 		}
 		answer, _, _ := strings.Cut(c.Answer, "\n")
 		line := fmt.Sprintf("  %-20s %s: %s", who, strings.Join(c.Command, " "), answer)
-		if times[line]++; times[line] == 1 {
+		if seen[line]++; seen[line] == 1 {
 			lines = append(lines, line)
 		}
 	}
+	if len(lines) > 0 {
+		fmt.Fprintf(b, "%s:\n", title)
+	}
 	for _, line := range lines {
-		if n := times[line]; n > 1 {
+		if n := seen[line]; n > 1 {
 			line += fmt.Sprintf(" (%d times)", n)
 		}
 		b.WriteString(line + "\n")
+	}
+	if len(lines) > 0 {
+		b.WriteString("\n")
+	}
+}
+
+// fares is how a service fares, for people.
+func fares(u dryrun.Unit) string {
+	text := u.State
+	if u.Restarts > 0 {
+		text += ", after it was started again " + times(u.Restarts)
+	}
+	if u.Why != "" && (u.State != "stopped" || u.Restarts > 0) {
+		text += "; " + u.Why
+		if u.Restarts > 0 {
+			text += " the last time"
+		}
+	}
+	if u.EndedOthers > 0 {
+		text += ", and systemd then ends what it has left in the background: a program that goes there itself needs Type=forking"
+	}
+	return text
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+func units(b *strings.Builder, units []dryrun.Unit) {
+	if len(units) == 0 {
+		return
+	}
+	b.WriteString("Services that were started in the view:\n")
+	for _, u := range units {
+		fmt.Fprintf(b, "  %s: %s\n", u.Name, fares(u))
+		for line := range strings.Lines(u.Output) {
+			fmt.Fprintf(b, "      %s\n", strings.TrimRight(line, "\n"))
+		}
 	}
 	b.WriteString("\n")
 }

@@ -30,6 +30,8 @@ type differ struct {
 // observe finds out what the program did.
 func (v *view) observe() (*Observation, error) {
 	o := &Observation{Changes: []install.Change{}, Calls: []Call{}, Processes: []Process{}, Ports: []Port{}, Warnings: v.warnings}
+	settle()
+	o.Units = startedUnits()
 	var err error
 	if o.Processes, o.Ports, err = leftRunning(); err != nil {
 		return nil, err

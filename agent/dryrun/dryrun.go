@@ -59,6 +59,8 @@ type Observation struct {
 	Changes []install.Change `json:"changes"`
 	// Calls are the calls of stand-ins, in order.
 	Calls []Call `json:"calls"`
+	// Units are the services that were started in the view, by their units.
+	Units []Unit `json:"units"`
 	// Processes are those that still run, Ports what they listen on.
 	Processes []Process `json:"processes"`
 	Ports     []Port    `json:"ports"`
@@ -77,6 +79,38 @@ type Call struct {
 	// Answer is what was done instead, for people; Code is the exit code.
 	Answer string `json:"answer"`
 	Code   int    `json:"code"`
+	// Question says that the call would only have asked how a service is.
+	Question bool `json:"question,omitempty"`
+}
+
+// Unit is how a service fares that was started in the view.
+type Unit struct {
+	Name string `json:"name"`
+	// State is "running", "waiting for its restart", "given up" (it was started too often in too short a time), "failed", "ended" or "stopped".
+	State string `json:"state"`
+	// Why is how its main process has ended the last time, empty if it has not.
+	Why string `json:"why,omitempty"`
+	// Restarts is how often it was started again because it had ended.
+	Restarts int `json:"restarts"`
+	// EndedOthers is how many processes its main process had left behind when it ended; systemd ends them, too.
+	EndedOthers int `json:"ended_others,omitempty"`
+	// Output is the end of what it wrote, if it is not well.
+	Output string `json:"output,omitempty"`
+}
+
+// The states of a service that was started in the view.
+const (
+	unitRunning = "running"
+	unitWaiting = "waiting for its restart"
+	unitFailed  = "failed"
+	unitGivenUp = "given up"
+	unitEnded   = "ended"
+	unitStopped = "stopped"
+)
+
+// Well says whether the service is as it should be.
+func (u *Unit) Well() bool {
+	return u.Restarts == 0 && u.EndedOthers == 0 && u.State != unitFailed && u.State != unitGivenUp && u.State != unitWaiting
 }
 
 // Process is a process that runs when the program has ended.

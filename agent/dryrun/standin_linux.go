@@ -15,6 +15,8 @@ type call struct {
 	state standInState
 	name  string   // of the program
 	args  []string // its arguments
+	// question says that the call only asks.
+	question bool
 }
 
 // acts are the stand-ins that do more than to record a call and to answer success.
@@ -66,7 +68,7 @@ func standInMain(args []string) int {
 func (c *call) record(code int, format string, a ...any) int {
 	event, deployment := hookOf(os.Getpid())
 	data, err := json.Marshal(Call{Event: event, Deployment: deployment,
-		Command: append([]string{c.name}, c.args...), Kind: find(c.name).kind, Answer: fmt.Sprintf(format, a...), Code: code})
+		Command: append([]string{c.name}, c.args...), Kind: find(c.name).kind, Answer: fmt.Sprintf(format, a...), Code: code, Question: c.question})
 	if err == nil {
 		var f *os.File
 		// One write for each line: stand-ins run at the same time.

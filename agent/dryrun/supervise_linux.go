@@ -70,31 +70,39 @@ func (u *unit) startSupervised() error {
 	if ready == nil {
 		return nil
 	}
+	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait() // with its last process
-		_ = ready.SetReadDeadline(time.Now())
+		close(ended)
 	}()
-	return u.awaitReady(ready)
+	return u.awaitReady(ready, ended)
 }
 
 // awaitReady waits until the service says that it is ready (sd_notify(3)).
-func (u *unit) awaitReady(conn *net.UnixConn) error {
+func (u *unit) awaitReady(conn *net.UnixConn, ended <-chan struct{}) error {
 	limit := u.timeout("TimeoutStartSec")
-	if err := conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		return err
-	}
+	end := time.Now().Add(limit)
 	for buf := make([]byte, 4096); ; {
+		_ = conn.SetReadDeadline(time.Now().Add(2 * pause))
 		n, err := conn.Read(buf)
-		if err != nil && len(processesOf(u.name)) == 0 {
-			return errors.New("it ended before it was ready")
-		}
-		if err != nil {
-			return fmt.Errorf("it was not ready after %s", limit)
-		}
-		for _, l := range strings.Split(string(buf[:n]), "\n") {
+		for l := range strings.SplitSeq(string(buf[:max(n, 0)]), "\n") {
 			if l == "READY=1" {
 				return nil
 			}
+		}
+		if err == nil {
+			continue
+		}
+		select {
+		case <-ended:
+			return errors.New("it ended before it was ready")
+		default:
+		}
+		if c := conditionOf(u.name); c.State != unitRunning {
+			return fmt.Errorf("it ended before it was ready: %s", c.Why)
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("it was not ready after %s", limit)
 		}
 	}
 }
@@ -123,7 +131,13 @@ func superviseMain() int {
 	if err == nil {
 		err = u.supervise()
 	}
+	if err != nil && u != nil {
+		u.note(func(c *condition) { c.State, c.Why = unitFailed, err.Error() })
+	}
 	tell(err)
+	if err == nil && u.kind() != "oneshot" {
+		u.watch()
+	}
 	for {
 		var status syscall.WaitStatus
 		if _, err := syscall.Wait4(-1, &status, 0, nil); err != nil && err != syscall.EINTR {
@@ -141,12 +155,17 @@ func (u *unit) supervise() error {
 	if socket := os.Getenv("NOTIFY_SOCKET"); socket != "" {
 		env = append(env, "NOTIFY_SOCKET="+socket)
 	}
+	if err := u.runAll("ExecStartPre", env, who, u.timeout("TimeoutStartSec")); err != nil {
+		return err
+	}
+	u.note(func(c *condition) { c.State, c.Began = unitRunning, time.Now() })
 	for _, line := range u.all("ExecStart") {
 		cmd, err := u.launch(line, env, who)
 		if err != nil {
 			return fmt.Errorf("ExecStart=%s: %w", line, err)
 		}
 		if u.kind() != "oneshot" && u.kind() != "forking" {
+			u.main = cmd.Process.Pid
 			return nil
 		}
 		if err := u.waitFor(cmd.Process.Pid); err != nil {
@@ -155,8 +174,17 @@ func (u *unit) supervise() error {
 			}
 		}
 	}
-	if u.kind() == "forking" && len(descendants(os.Getpid())) == 0 {
+	if u.kind() == "oneshot" {
+		u.note(func(c *condition) { c.State = unitEnded })
+		return nil
+	}
+	left := descendants(os.Getpid())
+	if len(left) == 0 {
 		return errors.New("ExecStart= has ended and left no process")
+	}
+	u.main = 0
+	if u.get("PIDFile", "") != "" || len(left) == 1 {
+		u.main = u.mainPID(left)
 	}
 	return nil
 }

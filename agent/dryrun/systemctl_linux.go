@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -21,9 +22,11 @@ var valued = map[string]bool{"-t": true, "-p": true, "-P": true, "-n": true, "-o
 // systemctl stands in for systemd's tool: it starts and stops services in the view, and only notes what has no unit there.
 func systemctl(c *call) int {
 	var words []string
-	now, quiet := false, false
+	now, quiet, user := false, false, false
 	for i := 0; i < len(c.args); i++ {
 		switch a := c.args[i]; {
+		case a == "--user":
+			user = true
 		case a == "--now":
 			now = true
 		case a == "-q" || a == "--quiet":
@@ -38,7 +41,15 @@ func systemctl(c *call) int {
 		return c.record(0, "not done; answered success")
 	}
 	verb, units := words[0], words[1:]
+	if user && len(units) > 0 {
+		return c.record(0, "not done, for the services of a user are not started in the view; answered success")
+	}
+	if c.denied(verb) {
+		return c.record(1, "denied, as the host would: only root may")
+	}
 	switch verb {
+	case "daemon-reload", "daemon-reexec":
+		return c.record(0, "done: units are read anew each time")
 	case "cat", "list-unit-files", "get-default", "help":
 		return c.real()
 	case "enable", "disable", "reenable", "mask", "unmask", "is-enabled", "preset":
@@ -52,16 +63,31 @@ func systemctl(c *call) int {
 	return c.record(0, "not done; answered success")
 }
 
+// asking are what anybody may ask systemd for.
+var asking = []string{"cat", "list-unit-files", "list-units", "get-default", "help", "is-enabled", "is-active", "is-failed", "status", "show", "is-system-running"}
+
+// denied says whether the host would not let the caller do that, and tells the caller. In an ordinary user's view everybody is root.
+func (c *call) denied(verb string) bool {
+	if os.Getuid() == 0 || slices.Contains(asking, verb) {
+		return false
+	}
+	fmt.Fprintf(os.Stderr, "%s %s: access denied: interactive authentication required\n", c.name, verb)
+	return true
+}
+
 // each does something with each of several units.
 func (c *call) each(verb string, units []string, quiet bool) int {
 	code := 0
 	var answers []string
+	c.question = slices.Contains([]string{"is-active", "is-failed", "status", "show"}, verb)
 	for _, name := range units {
 		result, answer := act(verb, name, quiet)
 		if result != 0 {
 			code = result
 		}
-		answers = append(answers, answer)
+		if !slices.Contains(answers, answer) {
+			answers = append(answers, answer)
+		}
 	}
 	return c.record(code, "%s", strings.Join(answers, "; "))
 }
@@ -144,10 +170,14 @@ func look(verb, name string, running, known, quiet bool) (int, string) {
 			fmt.Printf(format+"\n", args...)
 		}
 	}
+	c := conditionOf(name)
 	state, sub := "inactive", "dead"
-	if running {
+	switch {
+	case running:
 		state, sub = "active", "running"
-	} else if known && wasStarted(name) {
+	case c.State == unitWaiting:
+		state, sub = "activating", "auto-restart"
+	case c.State == unitFailed || c.State == unitGivenUp:
 		state, sub = "failed", "failed"
 	}
 	pid := 0
@@ -167,13 +197,13 @@ func look(verb, name string, running, known, quiet bool) (int, string) {
 			code = 1
 		}
 	case "show":
-		say("Id=%s\nActiveState=%s\nSubState=%s\nMainPID=%d", name, state, sub, pid)
+		say("Id=%s\nActiveState=%s\nSubState=%s\nMainPID=%d\nNRestarts=%d", name, state, sub, pid, c.Restarts)
 	default:
 		if !known && state != "active" {
 			fmt.Fprintf(os.Stderr, "Unit %s could not be found.\n", name)
 			return noSuch, "there is no such unit in the view"
 		}
-		say("* %s\n     Active: %s (%s)", name, state, sub)
+		say("* %s\n     Active: %s (%s)%s", name, state, sub, map[bool]string{true: ": " + c.Why}[c.Why != "" && !running])
 		if pid != 0 {
 			say("   Main PID: %d", pid)
 		}
@@ -217,7 +247,9 @@ func (c *call) enablement(verb string, units []string, now bool) int {
 			}
 			var more string
 			code, more = act(then, name, false)
-			answer += "; " + more
+			if !strings.HasSuffix(answer, "; "+more) {
+				answer += "; " + more
+			}
 		}
 	}
 	return c.record(code, "%s", answer)
@@ -243,6 +275,9 @@ func initctl(c *call) int {
 
 // serve acts on a service by its unit, or by its script of System V.
 func (c *call) serve(name, action string, more []string) int {
+	if c.denied(action) {
+		return c.record(1, "denied, as the host would: only root may")
+	}
 	u, err := loadUnit(name)
 	if u != nil || err != nil {
 		return c.each(action, []string{name}, false)

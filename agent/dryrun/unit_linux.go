@@ -19,6 +19,8 @@ type unit struct {
 	name string // with .service
 	// settings are the values of each key, by "Section.Key".
 	settings map[string][]string
+	// main is the main process as the one that supervises the service knows it; 0 if it does not.
+	main int
 }
 
 // loadUnit reads a service's unit and its drop-ins; nil if it has none.
@@ -121,25 +123,43 @@ func (u *unit) get(key, other string) string {
 	return other
 }
 
+// start limits were keys of the service's section once.
+func (u *unit) limit(key, older, other string) string {
+	for _, k := range []string{"Unit." + key, "Service." + older} {
+		if values := u.settings[k]; len(values) > 0 {
+			return values[len(values)-1]
+		}
+	}
+	return other
+}
+
 func (u *unit) all(key string) []string { return u.settings["Service."+key] }
 
-// timeout reads a time span; without or with an endless one it is systemd's default.
+// timeout reads a time limit; without or with an endless one it is systemd's default.
 func (u *unit) timeout(key string) time.Duration {
 	const usual = 90 * time.Second
+	if d := timeSpan(u.get(key, u.get("TimeoutSec", "")), usual); d > 0 {
+		return d
+	}
+	return usual
+}
+
+// timeSpan reads a time span as units have it (systemd.time(7)); for one that is empty or cannot be read it is other.
+func timeSpan(text string, other time.Duration) time.Duration {
+	if text == "" {
+		return other
+	}
 	var total time.Duration
-	for _, part := range strings.Fields(u.get(key, u.get("TimeoutSec", ""))) {
-		part = strings.NewReplacer("min", "m", "sec", "s", "msec", "ms").Replace(part)
+	for part := range strings.FieldsSeq(text) {
+		part = strings.NewReplacer("min", "m", "msec", "ms", "sec", "s", "hr", "h").Replace(part)
 		d, err := time.ParseDuration(part)
 		if err != nil {
 			d, err = time.ParseDuration(part + "s")
 		}
 		if err != nil {
-			return usual
+			return other
 		}
 		total += d
-	}
-	if total == 0 {
-		return usual
 	}
 	return total
 }

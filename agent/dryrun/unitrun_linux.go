@@ -6,53 +6,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
-
-// pause is how long is waited between two looks at a service's processes.
-const pause = 10 * time.Millisecond
-
-// stateFile is what is known of a service that was started and has not been stopped since: the process that supervises it, or nothing.
-func stateFile(name string) string { return filepath.Join(unitsDir, name+".active") }
-
-// logFile takes what a service writes.
-func logFile(name string) string { return filepath.Join(unitsDir, name+".log") }
-
-func markActive(name, supervisor string) error {
-	return os.WriteFile(stateFile(name), []byte(supervisor), 0o666)
-}
-
-func wasStarted(name string) bool {
-	_, err := os.Stat(stateFile(name))
-	return err == nil
-}
-
-// processesOf are the running processes of a service, the oldest first: all that descend from the one that supervises it.
-func processesOf(name string) []int {
-	data, err := os.ReadFile(stateFile(name))
-	if err != nil {
-		return nil
-	}
-	supervisor, err := strconv.Atoi(string(data))
-	if err != nil || !slices.Contains(commandLine(supervisor), superviseCommand) {
-		return nil
-	}
-	return descendants(supervisor)
-}
-
-// running says whether the service is active: that it has a process, or is a oneshot that stays.
-func (u *unit) running() bool {
-	if u.kind() == "oneshot" {
-		return wasStarted(u.name) && u.get("RemainAfterExit", "no") != "no"
-	}
-	return len(processesOf(u.name)) > 0
-}
 
 func (u *unit) kind() string { return u.get("Type", "simple") }
 
@@ -61,6 +20,7 @@ func (u *unit) start() error {
 	if u.running() {
 		return nil
 	}
+	u.callOff() // it may wait for its restart
 	env, who, err := u.surroundings()
 	if err != nil {
 		return err
@@ -68,20 +28,20 @@ func (u *unit) start() error {
 	if err := u.directories(who); err != nil {
 		return err
 	}
-	for _, line := range u.all("ExecStartPre") {
-		if err := u.runToEnd(line, env, who, u.timeout("TimeoutStartSec")); err != nil {
-			return fmt.Errorf("ExecStartPre=%s: %w", line, err)
-		}
-	}
 	if len(u.all("ExecStart")) == 0 && u.kind() != "oneshot" {
 		return errors.New("it has no ExecStart=")
 	}
 	if err := u.startSupervised(); err != nil {
 		return err
 	}
-	for _, line := range u.all("ExecStartPost") {
-		if err := u.runToEnd(line, env, who, u.timeout("TimeoutStartSec")); err != nil {
-			return fmt.Errorf("ExecStartPost=%s: %w", line, err)
+	return u.runAll("ExecStartPost", env, who, u.timeout("TimeoutStartSec"))
+}
+
+// runAll runs the commands of a key, one after the other, until one fails.
+func (u *unit) runAll(key string, env []string, who *serviceUser, limit time.Duration) error {
+	for _, line := range u.all(key) {
+		if err := u.runToEnd(line, env, who, limit); err != nil {
+			return fmt.Errorf("%s=%s: %w", key, line, err)
 		}
 	}
 	return nil
@@ -143,9 +103,11 @@ func (u *unit) runToEnd(line string, env []string, who *serviceUser, limit time.
 
 // stop ends the service's processes.
 func (u *unit) stop() error {
+	u.callOff()
 	pids := processesOf(u.name)
 	if len(pids) == 0 && !u.running() {
 		_ = os.Remove(stateFile(u.name))
+		u.note(func(c *condition) { c.State = unitStopped })
 		return nil
 	}
 	env, who, err := u.surroundings()
@@ -161,31 +123,36 @@ func (u *unit) stop() error {
 			failure = fmt.Errorf("ExecStop=%s: %w", line, err)
 		}
 	}
-	mode := u.get("KillMode", "control-group")
-	if mode != "none" {
-		for _, pid := range u.toSignal(mode) {
-			_ = syscall.Kill(pid, syscall.SIGTERM)
-		}
-		for end := time.Now().Add(u.timeout("TimeoutStopSec")); len(u.toSignal(mode)) > 0 && time.Now().Before(end); {
-			time.Sleep(pause)
-		}
-		if mode == "mixed" {
-			mode = "control-group"
-		}
-		for _, pid := range u.toSignal(mode) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-		for end := time.Now().Add(time.Second); len(u.toSignal(mode)) > 0 && time.Now().Before(end); {
-			time.Sleep(pause)
+	if mode := u.killMode(); mode != "none" {
+		left := endProcesses(func() []int { return u.toSignal(mode) }, syscall.SIGTERM, u.timeout("TimeoutStopSec"))
+		if left || mode == "mixed" {
+			if mode == "mixed" {
+				mode = "control-group"
+			}
+			endProcesses(func() []int { return u.toSignal(mode) }, syscall.SIGKILL, time.Second)
 		}
 	}
-	for _, line := range u.all("ExecStopPost") {
-		if err := u.runToEnd(line, env, who, u.timeout("TimeoutStopSec")); err != nil && failure == nil {
-			failure = fmt.Errorf("ExecStopPost=%s: %w", line, err)
-		}
+	if err := u.runAll("ExecStopPost", env, who, u.timeout("TimeoutStopSec")); err != nil && failure == nil {
+		failure = err
 	}
 	_ = os.Remove(stateFile(u.name))
+	u.note(func(c *condition) { c.State = unitStopped })
 	return failure
+}
+
+func (u *unit) killMode() string { return u.get("KillMode", "control-group") }
+
+// endProcesses sends processes a signal and waits until they have ended. It says whether some have not.
+func endProcesses(list func() []int, signal syscall.Signal, limit time.Duration) (left bool) {
+	for _, pid := range list() {
+		_ = syscall.Kill(pid, signal)
+	}
+	for end := time.Now().Add(limit); len(list()) > 0; time.Sleep(pause) {
+		if time.Now().After(end) {
+			return true
+		}
+	}
+	return false
 }
 
 // toSignal are the processes that stopping concerns. This process is none of the service's, even if the service has called for it.
@@ -256,56 +223,6 @@ func (u *unit) surroundings() ([]string, *serviceUser, error) {
 		return nil, nil, err
 	}
 	return append(env, who.environment()...), who, nil
-}
-
-// serviceUser is the user of a service; nil is root.
-type serviceUser struct {
-	name, home string
-	credential *syscall.Credential
-}
-
-func (s *serviceUser) environment() []string {
-	if s == nil {
-		return nil
-	}
-	return []string{"HOME=" + s.home, "USER=" + s.name, "LOGNAME=" + s.name, "SHELL=/bin/sh"}
-}
-
-func (u *unit) credential() (*serviceUser, error) {
-	name, groupName := u.get("User", ""), u.get("Group", "")
-	if name == "" && groupName == "" {
-		return nil, nil
-	}
-	if name == "" {
-		name = "root"
-	}
-	who, err := user.Lookup(name)
-	if err != nil {
-		if who, err = user.LookupId(name); err != nil {
-			return nil, fmt.Errorf("there is no user %s (User=)", name)
-		}
-	}
-	gid := who.Gid
-	if groupName != "" {
-		group, err := user.LookupGroup(groupName)
-		if err != nil {
-			if group, err = user.LookupGroupId(groupName); err != nil {
-				return nil, fmt.Errorf("there is no group %s (Group=)", groupName)
-			}
-		}
-		gid = group.Gid
-	}
-	s := &serviceUser{name: who.Username, home: who.HomeDir, credential: &syscall.Credential{Uid: number(who.Uid), Gid: number(gid)}}
-	ids, _ := who.GroupIds()
-	for _, id := range ids {
-		s.credential.Groups = append(s.credential.Groups, number(id))
-	}
-	return s, nil
-}
-
-func number(id string) uint32 {
-	n, _ := strconv.ParseUint(id, 10, 32)
-	return uint32(n)
 }
 
 // directory is the service's working directory.
