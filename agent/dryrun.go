@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,6 +173,22 @@ func (d *DryRun) Observe(o *dryrun.Observation) {
 		}
 	}
 	d.Warnings = append(d.Warnings, o.Warnings...)
+	d.explainMissing()
+}
+
+// explainMissing warns that what a failed hook did not find may only be missing because packages were not really installed.
+func (d *DryRun) explainMissing() {
+	i := slices.IndexFunc(d.Commands, func(c dryrun.Call) bool { return c.Kind == dryrun.Packages && c.Code == 0 })
+	if i < 0 {
+		return
+	}
+	for _, h := range d.Hooks {
+		missing := slices.ContainsFunc([]string{"not found", "No such file", "No module named", "Cannot find module"}, func(s string) bool { return strings.Contains(h.Output, s) })
+		if h.Result == failed && missing {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s: what it did not find may be missing only because packages were not really installed (%s, say): "+
+				"with --network host they are, in the view", h.Event, h.Location, strings.Join(d.Commands[i].Command, " ")))
+		}
+	}
 }
 
 // ours says whether a change is to the agent's own state, or makes a directory on the way to it.
@@ -185,6 +203,9 @@ func (d *DryRun) ours(c install.Change) bool {
 
 // shown is how many changes are printed for people before it is said how many more there are.
 const shown = 200
+
+// many is how many changes are printed for people one by one.
+const many = 60
 
 // WriteTo prints the report for people. What hooks wrote is not repeated, except for those that failed.
 func (d *DryRun) WriteTo(w io.Writer) (int64, error) {
@@ -256,13 +277,17 @@ func (d *DryRun) writeChanges(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "Files that differ now (%d):\n", len(d.Changes))
+	changes := d.Changes
+	if len(changes) > many {
+		changes = foldNew(changes)
+	}
 	width := len(install.Overwrite)
-	for _, c := range d.Changes[:min(shown, len(d.Changes))] {
+	for _, c := range changes[:min(shown, len(changes))] {
 		width = max(width, len(c.Action))
 	}
-	for i, c := range d.Changes {
+	for i, c := range changes {
 		if i == shown {
-			fmt.Fprintf(b, "  and %d more; --json lists all\n", len(d.Changes)-shown)
+			fmt.Fprintf(b, "  and %d more; --json lists all\n", len(changes)-shown)
 			break
 		}
 		detail := ""
@@ -272,6 +297,39 @@ func (d *DryRun) writeChanges(b *strings.Builder) {
 		fmt.Fprintf(b, "  %-*s %s%s\n", width, c.Action, c.Path, detail)
 	}
 	b.WriteString("\n")
+}
+
+// foldNew leaves out what is in new directories that themselves are in new ones, and says of those how much it was: what somebody has unpacked or
+// installed is not a list that anybody reads.
+func foldNew(changes []install.Change) []install.Change {
+	var all []install.Change
+	made := map[string]int{} // new directories, and how deep below the first new one
+	at := map[string]int{}
+	inside := map[string]int{}
+	for _, c := range changes {
+		parent := filepath.Dir(c.Path)
+		depth, ok := made[parent]
+		if c.Action == install.Mkdir {
+			if made[c.Path] = 0; ok {
+				made[c.Path] = depth + 1
+			}
+		}
+		if !ok || depth < 1 {
+			if c.Action == install.Mkdir {
+				at[c.Path] = len(all)
+			}
+			all = append(all, c)
+			continue
+		}
+		for ; at[parent] == 0 && made[parent] > 1; parent = filepath.Dir(parent) {
+		}
+		inside[parent]++
+	}
+	for dir, n := range inside {
+		c := &all[at[dir]]
+		c.Detail = strings.TrimPrefix(c.Detail+fmt.Sprintf(", with %d more below it", n), ", ")
+	}
+	return all
 }
 
 func calls(b *strings.Builder, title string, calls []dryrun.Call) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +25,7 @@ func (v *view) newBroker() (*broker, error) {
 		return nil, nil
 	}
 	if v.broker == nil {
-		v.broker = &owners{of: map[string]owner{}, labels: map[string]map[string]string{}, layers: v.layers}
+		v.broker = &owners{of: map[string]owner{}, labels: map[string]map[string]string{}, emptied: map[string]bool{}, layers: v.layers}
 	}
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -161,15 +160,3 @@ func watchFilter() []unix.SockFilter {
 	}
 	return append(filter, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW})
 }
-
-// owners are what programs of the view believe about who has what.
-type owners struct {
-	mu sync.Mutex
-	of map[string]owner
-	// labels are extended attributes, by path and name.
-	labels map[string]map[string]string
-	// layers are the view's.
-	layers []*layer
-}
-
-type owner struct{ uid, gid int }

@@ -138,6 +138,8 @@ func (d *differ) entry(name string, info, was fs.FileInfo) error {
 		return d.dir(name, info, was)
 	}
 	switch {
+	case was == nil && isStandIn(in(d.layer.upper, name), info):
+		// it was put there for a package that was not really installed
 	case was == nil:
 		d.add(name, install.Create, "%s%s", describe(info), d.target(name, info))
 		d.created(name)
@@ -152,7 +154,11 @@ func (d *differ) entry(name string, info, was fs.FileInfo) error {
 		if err != nil {
 			return err
 		}
-		if changed {
+		if d.v.broker.beganEmpty(d.path(name)) {
+			if info.Size() > 0 {
+				d.add(name, install.Overwrite, "%d bytes; this user cannot read what was there", info.Size())
+			}
+		} else if changed {
 			d.add(name, install.Overwrite, "%d bytes, %d before", info.Size(), was.Size())
 		}
 		d.attributes(name, info, was)
@@ -240,7 +246,7 @@ func (d *differ) differ(name string, info, was fs.FileInfo) (bool, error) {
 	if info.Size() != was.Size() {
 		return true, nil
 	}
-	if !info.Mode().IsRegular() {
+	if !info.Mode().IsRegular() || info.Size() == 0 {
 		return false, nil
 	}
 	a, err := os.Open(in(d.layer.upper, name))

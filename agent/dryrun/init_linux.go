@@ -82,6 +82,19 @@ func (f *first) run() error {
 	return f.shell(v)
 }
 
+// environment is what the view's programs start with.
+func (v *view) environment() []string {
+	env := os.Environ()
+	if v.alwaysReal("pip") {
+		return env
+	}
+	path := pythonDir
+	if other := os.Getenv("PYTHONPATH"); other != "" {
+		path += ":" + other
+	}
+	return append(env, "PYTHONPATH="+path)
+}
+
 // program runs the program to its end.
 func (f *first) program(v *view) (syscall.WaitStatus, error) {
 	null, err := os.Open(os.DevNull)
@@ -89,7 +102,7 @@ func (f *first) program(v *view) (syscall.WaitStatus, error) {
 		return 0, err
 	}
 	defer null.Close()
-	return f.start(v, v.dir(f.settings.Options.Dir), append([]string{self}, f.settings.Options.Program...), os.Environ(),
+	return f.start(v, v.dir(f.settings.Options.Dir), append([]string{self}, f.settings.Options.Program...), v.environment(),
 		[]uintptr{null.Fd(), 1, 2, f.messages.Fd()})
 }
 
@@ -105,7 +118,7 @@ func (f *first) shell(v *view) error {
 	if path == "" {
 		return fmt.Errorf("cannot open a shell in the view: there is none")
 	}
-	_, err := f.start(v, v.dir(f.settings.Options.Dir), []string{path}, append(os.Environ(), "PS1=(dry run) \\w# "), []uintptr{0, 1, 2})
+	_, err := f.start(v, v.dir(f.settings.Options.Dir), []string{path}, append(v.environment(), "PS1=(dry run) \\w# "), []uintptr{0, 1, 2})
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,6 +15,7 @@ import (
 func fetch(c *call) int {
 	var addresses []string
 	output, format, remoteName := "", "", c.name == "wget"
+	failing, pretended := c.name == "wget", ""
 	for i := 0; i < len(c.args); i++ {
 		a := c.args[i]
 		next := func() string {
@@ -29,6 +31,8 @@ func fetch(c *call) int {
 			output = next()
 		case a == "-w" || a == "--write-out":
 			format = next()
+		case a == "-f" || a == "--fail" || a == "--fail-with-body":
+			failing = true
 		case a == "-O" || a == "--remote-name":
 			remoteName = true
 		case strings.HasPrefix(a, "-o") && !strings.HasPrefix(a, "--") && len(a) > 2 && c.name == "curl":
@@ -45,6 +49,7 @@ func fetch(c *call) int {
 		case !strings.HasPrefix(a, "-"):
 			addresses = append(addresses, a)
 		}
+		failing = failing || len(a) > 1 && a[0] == '-' && a[1] != '-' && strings.Trim(a[1:], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" && strings.Contains(a, "f")
 	}
 	if len(addresses) == 0 {
 		return c.real()
@@ -54,9 +59,18 @@ func fetch(c *call) int {
 		host := hostOf(address)
 		switch {
 		case local(host):
-			return c.real()
+			who := pretendedListener(portOf(address))
+			if who == "" {
+				return c.real()
+			}
+			answers = append(answers, "")
+			pretended = who
 		case host == metadataAddress:
 			text, ok := metadata(address)
+			if !ok && !failing {
+				answers = append(answers, "")
+				continue
+			}
 			if !ok {
 				fmt.Fprintf(os.Stderr, "%s: (22) The requested URL returned error: 404\n", c.name)
 				return c.record(22, "answered, as the instance metadata, that there is no such thing")
@@ -85,6 +99,9 @@ func fetch(c *call) int {
 	if format != "" {
 		fmt.Print(strings.NewReplacer("%{http_code}", "200", "%{response_code}", "200", `\n`, "\n").Replace(format))
 	}
+	if pretended != "" {
+		return c.record(0, "nobody listens there in the view; answered success with nothing in it, for %s was not really started", pretended)
+	}
 	if text != "" {
 		return c.record(0, "answered as the instance metadata of an instance that does not exist")
 	}
@@ -108,6 +125,21 @@ func hostOf(address string) string {
 	return u.Hostname()
 }
 
+// portOf is the port of an address, its scheme's if it has none.
+func portOf(address string) int {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return 0
+	}
+	if port, err := strconv.Atoi(u.Port()); err == nil {
+		return port
+	}
+	return map[string]int{"http": 80, "https": 443}[u.Scheme]
+}
+
 // local says whether a host is the view itself.
 func local(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "0.0.0.0" || host == "" {
@@ -118,90 +150,4 @@ func local(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-const metadataAddress = "169.254.169.254"
-
-// metadata is the instance metadata of an instance that does not exist.
-func metadata(address string) (string, bool) {
-	_, rest, _ := strings.Cut(address, metadataAddress)
-	name := strings.Trim(rest, "/")
-	if i := strings.Index(name, "/"); i >= 0 {
-		name = name[i+1:] // without the version
-	}
-	text, ok := map[string]string{
-		"api/token":                             "dry-run-token",
-		"meta-data/instance-id":                 "i-0123456789abcdef0",
-		"meta-data/local-ipv4":                  "127.0.0.1",
-		"meta-data/public-ipv4":                 "127.0.0.1",
-		"meta-data/hostname":                    "localhost",
-		"meta-data/local-hostname":              "localhost",
-		"meta-data/public-hostname":             "localhost",
-		"meta-data/instance-type":               "t3.micro",
-		"meta-data/placement/region":            "us-east-1",
-		"meta-data/placement/availability-zone": "us-east-1a",
-		"dynamic/instance-identity/document": `{"region":"us-east-1","availabilityZone":"us-east-1a","instanceId":"i-0123456789abcdef0",` +
-			`"accountId":"123456789012","instanceType":"t3.micro","privateIp":"127.0.0.1"}`,
-	}[name]
-	return text, ok
-}
-
-// docker stands in for container engines. Nothing runs; what a script reads of them is plausible for a host without containers.
-func docker(c *call) int {
-	switch verb := subCommand(c.args); verb {
-	case "run", "create", "start":
-		if slices.Contains(c.args, "-d") || slices.Contains(c.args, "--detach") || verb == "create" {
-			fmt.Println(strings.Repeat("0123456789abcdef", 4))
-		}
-	case "login":
-		fmt.Println("Login Succeeded")
-	case "--version", "version":
-		return c.real()
-	}
-	return c.record(0, "not done; answered success")
-}
-
-// aws stands in for the AWS command line. A value that a script reads is one that can be recognised.
-func aws(c *call) int {
-	words := c.words()
-	name := strings.Join(words[:min(2, len(words))], " ")
-	if len(words) == 0 || strings.HasPrefix(name, "configure") {
-		return c.real()
-	}
-	asText := false
-	for i, a := range c.args {
-		if a == "--output=text" || a == "--output" && i+1 < len(c.args) && c.args[i+1] == "text" {
-			asText = true
-		}
-	}
-	const value = "dry-run-value"
-	var text string
-	switch name {
-	case "ecr get-login-password":
-		text = "dry-run-password"
-	case "ecr get-authorization-token":
-		text = `{"authorizationData":[{"authorizationToken":"` + value + `"}]}`
-	case "ssm get-parameter":
-		text = `{"Parameter":{"Name":"dry-run","Value":"` + value + `"}}`
-	case "ssm get-parameters", "ssm get-parameters-by-path":
-		text = `{"Parameters":[{"Name":"dry-run","Value":"` + value + `"}]}`
-	case "secretsmanager get-secret-value":
-		text = `{"Name":"dry-run","SecretString":"{}"}`
-	case "sts get-caller-identity":
-		text = `{"Account":"123456789012","UserId":"dry-run","Arn":"arn:aws:iam::123456789012:user/dry-run"}`
-	case "s3 cp", "s3 sync", "s3 mv", "s3 ls", "s3 rm":
-	default:
-		text = "{}"
-	}
-	if asText && strings.HasPrefix(text, "{") {
-		text = value
-		if name == "sts get-caller-identity" {
-			text = "123456789012"
-		}
-	}
-	if text != "" {
-		fmt.Println(text)
-		return c.record(0, "not asked; answered %s", text)
-	}
-	return c.record(0, "not done; answered success")
 }

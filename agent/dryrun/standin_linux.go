@@ -23,7 +23,7 @@ type call struct {
 var acts = map[string]func(*call) int{
 	"systemctl": systemctl, "service": service, "invoke-rc.d": service, "rc-service": service, "initctl": initctl,
 	"curl": fetch, "wget": fetch, "docker": docker, "docker-compose": docker, "podman": docker, "aws": aws,
-	"sysctl": sysctl, "mount": mounts, "sudo": sudo, "su": su, "runuser": su,
+	"supervisorctl": supervisorctl, "pm2": pm2, "git": git, "sysctl": sysctl, "mount": mounts, "sudo": sudo, "su": su, "runuser": su,
 }
 
 // standInMain answers one call: args are the program's path and its arguments.
@@ -58,6 +58,8 @@ func standInMain(args []string) int {
 	switch {
 	case !s.replaces(c.args):
 		return c.real()
+	case s.kind == Packages:
+		return packages(c)
 	case acts[c.name] != nil:
 		return acts[c.name](c)
 	}

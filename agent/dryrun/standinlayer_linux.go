@@ -26,8 +26,21 @@ const (
 	callsFile    = private + "/calls"
 	standInsFile = private + "/stand-ins.json"
 	unitsDir     = private + "/units"
+	programsDir  = private + "/programs"
 	hiddenDir    = private + "/real"
 )
+
+// standInText is what makes a file a stand-in.
+const standInText = "#!" + self + " " + standInCommand + "\n"
+
+// isStandIn says whether a file is a stand-in.
+func isStandIn(path string, info fs.FileInfo) bool {
+	if !info.Mode().IsRegular() || info.Size() != int64(len(standInText)) {
+		return false
+	}
+	data, err := os.ReadFile(path)
+	return err == nil && string(data) == standInText
+}
 
 // standInState is what a stand-in knows of the view.
 type standInState struct {
@@ -35,6 +48,8 @@ type standInState struct {
 	// Real is where the real programs are, by name.
 	Real map[string]string
 	User bool
+	// HostNetwork says that the view has the host's network.
+	HostNetwork bool
 }
 
 // programDirectories are where programs are looked for, besides the caller's PATH.
@@ -52,7 +67,7 @@ func (v *view) placeStandIns() error {
 		}
 	}
 	for _, s := range table {
-		if s.kind == identity && !v.settings.User || v.alwaysReal(s.name) {
+		if s.kind == identity && !v.settings.User || s.ifMissing || v.alwaysReal(s.name) || s.name == "sleep" && !v.named(s.name) {
 			continue
 		}
 		found := false
@@ -92,10 +107,15 @@ func (v *view) placeStandIns() error {
 
 // alwaysReal says whether a program has no stand-in in this view: because there is a network, or a rule of the caller says so.
 func (v *view) alwaysReal(name string) bool {
-	if s := find(name); v.settings.HostNetwork && (s.kind == packages || s.kind == network) {
+	if s := find(name); v.settings.HostNetwork && (s.kind == Packages || s.kind == network) {
 		return true
 	}
 	return slices.ContainsFunc(v.settings.Options.StandIns, func(r Rule) bool { return r.Answer == "real" && len(r.Words) == 1 && r.Words[0] == name })
+}
+
+// named says whether a rule of the caller is about a program.
+func (v *view) named(name string) bool {
+	return slices.ContainsFunc(v.settings.Options.StandIns, func(r Rule) bool { return r.Words[0] == name })
 }
 
 // resolve follows the links of a directory within the root file system that is looked at.
@@ -144,7 +164,7 @@ func (l *standInLayer) put(v *view, path string) error {
 		l.real[name] = real
 	}
 	l.made = true
-	return os.WriteFile(at, []byte("#!"+self+" "+standInCommand+"\n"), 0o755)
+	return os.WriteFile(at, []byte(standInText), 0o755)
 }
 
 // directories makes a directory of the layer, and those on the way to it, like the host's: what the layer has counts.
@@ -179,15 +199,18 @@ func (l *standInLayer) below(path string) string {
 
 // keepStandIns leaves in the dry run's own directory what stand-ins need. Hooks run as other users, too, and so do stand-ins.
 func (v *view) keepStandIns(at string) error {
-	data, err := json.Marshal(standInState{Rules: v.settings.Options.StandIns, Real: v.standIns.real, User: v.settings.User})
+	data, err := json.Marshal(standInState{Rules: v.settings.Options.StandIns, Real: v.standIns.real, User: v.settings.User, HostNetwork: v.settings.HostNetwork})
 	if err != nil {
 		return err
 	}
 	err = errors.Join(
 		os.WriteFile(join(v.root, standInsFile), data, 0o644),
 		os.WriteFile(join(v.root, callsFile), nil, 0o666),
-		os.Mkdir(join(v.root, unitsDir), 0o1777),
+		os.Mkdir(join(v.root, unitsDir), 0o777|fs.ModeSticky),
+		os.Mkdir(join(v.root, programsDir), 0o777|fs.ModeSticky),
 		os.Mkdir(join(v.root, hiddenDir), 0o755),
+		os.Mkdir(join(v.root, pythonDir), 0o755),
+		os.WriteFile(join(v.root, pythonDir+"/sitecustomize.py"), []byte(strings.NewReplacer("SELF", self, "COMMAND", standInCommand).Replace(pythonHook)), 0o644),
 	)
 	for name, from := range v.standIns.hidden {
 		at := join(v.root, hiddenDir+"/"+name)

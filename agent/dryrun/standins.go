@@ -14,17 +14,20 @@ type standIn struct {
 	at string
 	// only are the sub-commands that are replaced; the others are the real program's. nil means all.
 	only []string
+	// ifMissing means that the host's program does in the view what it does on the host; the stand-in is for one that was not really installed.
+	ifMissing bool
 }
 
 // The kinds of stand-ins: what the program would have reached.
 const (
 	Services = "the host's services"
 	Power    = "the host's power"
-	packages = "packages from the network"
+	Packages = "packages from the network"
 	network  = "the network"
 	remote   = "systems elsewhere"
 	identity = "another user"
 	kernel   = "the host's kernel"
+	clock    = "the clock"
 )
 
 // table lists all stand-ins. A call is recorded and answered with success, unless acts has more to say. What deployment scripts use most is
@@ -49,6 +52,7 @@ var table = []standIn{
 	{name: "firewall-cmd", kind: Services},
 	{name: "at", kind: Services},
 	{name: "batch", kind: Services},
+	{name: "pm2", kind: Services, ifMissing: true},
 
 	{name: "reboot", kind: Power, at: "/usr/sbin"},
 	{name: "shutdown", kind: Power, at: "/usr/sbin"},
@@ -57,23 +61,23 @@ var table = []standIn{
 	{name: "init", kind: Power, at: "/usr/sbin"},
 	{name: "telinit", kind: Power, at: "/usr/sbin"},
 
-	{name: "yum", kind: packages},
-	{name: "apt-get", kind: packages},
-	{name: "apt", kind: packages},
-	{name: "dnf", kind: packages},
-	{name: "amazon-linux-extras", kind: packages},
-	{name: "add-apt-repository", kind: packages},
-	{name: "apk", kind: packages},
-	{name: "zypper", kind: packages},
-	{name: "snap", kind: packages},
-	{name: "npm", kind: packages, only: []string{"install", "i", "ci", "add", "update", "up", "audit", "publish", "login"}},
-	{name: "yarn", kind: packages, only: []string{"", "install", "add", "upgrade", "global"}},
-	{name: "pnpm", kind: packages, only: []string{"install", "i", "add", "update", "up"}},
-	{name: "pip", kind: packages, only: []string{"install", "download", "wheel"}},
-	{name: "pip3", kind: packages, only: []string{"install", "download", "wheel"}},
-	{name: "composer", kind: packages, only: []string{"install", "update", "require", "self-update", "create-project"}},
-	{name: "bundle", kind: packages, only: []string{"", "install", "update"}},
-	{name: "gem", kind: packages, only: []string{"install", "update"}},
+	{name: "yum", kind: Packages},
+	{name: "apt-get", kind: Packages},
+	{name: "apt", kind: Packages},
+	{name: "dnf", kind: Packages},
+	{name: "amazon-linux-extras", kind: Packages},
+	{name: "add-apt-repository", kind: Packages},
+	{name: "apk", kind: Packages},
+	{name: "zypper", kind: Packages},
+	{name: "snap", kind: Packages},
+	{name: "npm", kind: Packages, only: []string{"install", "i", "ci", "add", "update", "up", "audit", "publish", "login"}},
+	{name: "yarn", kind: Packages, only: []string{"", "install", "add", "upgrade", "global"}},
+	{name: "pnpm", kind: Packages, only: []string{"install", "i", "add", "update", "up"}},
+	{name: "pip", kind: Packages, only: []string{"install", "download", "wheel"}},
+	{name: "pip3", kind: Packages, only: []string{"install", "download", "wheel"}},
+	{name: "composer", kind: Packages, only: []string{"install", "update", "require", "self-update", "create-project"}},
+	{name: "bundle", kind: Packages, only: []string{"", "install", "update"}},
+	{name: "gem", kind: Packages, only: []string{"install", "update"}},
 
 	{name: "curl", kind: network},
 	{name: "wget", kind: network},
@@ -92,6 +96,9 @@ var table = []standIn{
 	{name: "umount", kind: kernel},
 	{name: "swapon", kind: kernel},
 	{name: "swapoff", kind: kernel},
+
+	// Only with a rule.
+	{name: "sleep", kind: clock},
 
 	// For an ordinary user only: root has the real ones.
 	{name: "sudo", kind: identity},

@@ -149,7 +149,10 @@ func pretend(verb, name string, quiet bool) (int, string) {
 		name += ".service"
 	}
 	name = filepath.Base(name)
-	const done = "not done, it has no unit in the view; answered success"
+	done := "not done, it has no unit in the view; answered success"
+	if !strings.HasSuffix(name, ".service") && slices.ContainsFunc(unitDirectories, func(dir string) bool { return isRegular(filepath.Join(dir, name)) }) {
+		done = "not done, only services are started in the view; answered success"
+	}
 	switch verb {
 	case "start", "restart", "reload-or-restart":
 		if err := markActive(name, ""); err != nil {

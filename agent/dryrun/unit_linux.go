@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// unitDirectories are where units are, the first counts (systemd.unit(5)).
-var unitDirectories = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+// unitDirectories are where units are, the first counts (systemd.unit(5)); the last has those of programs that other tools supervise.
+var unitDirectories = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system", programsDir}
 
 // unit is a systemd service as its files in the view describe it.
 type unit struct {
