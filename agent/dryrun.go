@@ -174,6 +174,11 @@ func (d *DryRun) Observe(o *dryrun.Observation) {
 	}
 	d.Warnings = append(d.Warnings, o.Warnings...)
 	d.explainMissing()
+	if slices.ContainsFunc(d.Hooks, func(h DryRunHook) bool { return strings.Contains(h.Output, "No space left on device") }) ||
+		slices.ContainsFunc(d.Problems, func(p string) bool { return strings.Contains(p, "no space left on device") }) {
+		d.Warnings = append(d.Warnings, "something found no room left: in the view that says nothing of the host, for what it changes is kept in memory, "+
+			"or on the file system of --scratch")
+	}
 }
 
 // explainMissing warns that what a failed hook did not find may only be missing because packages were not really installed.
@@ -231,9 +236,11 @@ func (d *DryRun) WriteTo(w io.Writer) (int64, error) {
 		b.WriteString("No process was left running.\n\n")
 	} else {
 		b.WriteString("Left running:\n")
+		var lines []string
 		for _, p := range d.Processes {
-			d.process(&b, p)
+			lines = append(lines, d.process(p))
 		}
+		writeCounted(&b, lines)
 		b.WriteString("\n")
 	}
 	for _, x := range []struct {
@@ -334,7 +341,6 @@ func foldNew(changes []install.Change) []install.Change {
 
 func calls(b *strings.Builder, title string, calls []dryrun.Call) {
 	var lines []string
-	seen := map[string]int{}
 	for _, c := range calls {
 		if c.Question {
 			continue
@@ -344,23 +350,14 @@ func calls(b *strings.Builder, title string, calls []dryrun.Call) {
 			who = "-"
 		}
 		answer, _, _ := strings.Cut(c.Answer, "\n")
-		line := fmt.Sprintf("  %-20s %s: %s", who, strings.Join(c.Command, " "), answer)
-		if seen[line]++; seen[line] == 1 {
-			lines = append(lines, line)
-		}
+		lines = append(lines, fmt.Sprintf("  %-20s %s: %s", who, strings.Join(c.Command, " "), answer))
 	}
-	if len(lines) > 0 {
-		fmt.Fprintf(b, "%s:\n", title)
+	if len(lines) == 0 {
+		return
 	}
-	for _, line := range lines {
-		if n := seen[line]; n > 1 {
-			line += fmt.Sprintf(" (%d times)", n)
-		}
-		b.WriteString(line + "\n")
-	}
-	if len(lines) > 0 {
-		b.WriteString("\n")
-	}
+	fmt.Fprintf(b, "%s:\n", title)
+	writeCounted(b, lines)
+	b.WriteString("\n")
 }
 
 // fares is how a service fares, for people.
@@ -402,7 +399,7 @@ func units(b *strings.Builder, units []dryrun.Unit) {
 	b.WriteString("\n")
 }
 
-func (d *DryRun) process(b *strings.Builder, p dryrun.Process) {
+func (d *DryRun) process(p dryrun.Process) string {
 	var more []string
 	if p.Unit != "" {
 		more = append(more, "service "+p.Unit)
@@ -422,7 +419,24 @@ func (d *DryRun) process(b *strings.Builder, p dryrun.Process) {
 	if len(command) > 120 {
 		command = append(command[:117], []rune("...")...)
 	}
-	fmt.Fprintf(b, "  %s as %s%s\n", string(command), p.User, text)
+	return fmt.Sprintf("  %s as %s%s", string(command), p.User, text)
+}
+
+// writeCounted writes lines in their order, those that are the same once with their number.
+func writeCounted(b *strings.Builder, lines []string) {
+	seen := map[string]int{}
+	for _, line := range lines {
+		seen[line]++
+	}
+	for _, line := range lines {
+		switch n := seen[line]; {
+		case n > 1:
+			fmt.Fprintf(b, "%s (%d times)\n", line, n)
+		case n == 1:
+			b.WriteString(line + "\n")
+		}
+		seen[line] = 0
+	}
 }
 
 // oneLine keeps a command line from breaking the report.

@@ -60,6 +60,9 @@ func (v *view) observe() (*Observation, error) {
 	slices.SortStableFunc(d.changes, func(a, b install.Change) int { return strings.Compare(a.Path, b.Path) })
 	o.Changes = append(o.Changes, d.changes...)
 	slices.Sort(o.Warnings)
+	if full := v.fullWarning(); full != "" {
+		o.Warnings = append([]string{full}, o.Warnings...)
+	}
 	if n := len(v.unreadable); n > 0 {
 		slices.Sort(v.unreadable)
 		o.Warnings = append(o.Warnings, fmt.Sprintf("%d directories and files that this user cannot read are empty in the view or not there: %s; root can read them", n,

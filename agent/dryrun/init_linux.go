@@ -3,10 +3,12 @@ package dryrun
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 )
@@ -40,7 +42,11 @@ func initMain() int {
 		return 1
 	}
 	if err := f.run(); err != nil {
-		_ = f.send(envelope{Error: err.Error(), Unsupported: isUnsupported(err)})
+		e := envelope{Error: err.Error()}
+		if u := (*UnsupportedError)(nil); errors.As(err, &u) {
+			e.Error, e.Unsupported = u.Err.Error(), true
+		}
+		_ = f.send(e)
 		return 1
 	}
 	return 0
@@ -118,7 +124,11 @@ func (f *first) shell(v *view) error {
 	if path == "" {
 		return fmt.Errorf("cannot open a shell in the view: there is none")
 	}
-	_, err := f.start(v, v.dir(f.settings.Options.Dir), []string{path}, append(v.environment(), "PS1=(dry run) \\w# "), []uintptr{0, 1, 2})
+	argv := []string{path}
+	if filepath.Base(path) == "bash" {
+		argv = append(argv, "--rcfile", shellFile) // the user's own would set the prompt
+	}
+	_, err := f.start(v, v.dir(f.settings.Options.Dir), argv, append(v.environment(), "PS1=(dry run) \\w# "), []uintptr{0, 1, 2})
 	return err
 }
 

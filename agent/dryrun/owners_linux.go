@@ -57,7 +57,7 @@ func (o *owners) give(path string, uid, gid int32) bool {
 func (o *owners) label(path string, n *notification) bool {
 	o.adopt(path)
 	key := stringAt(int(n.pid), uintptr(n.args[1]))
-	value, ok := memory(int(n.pid), uintptr(n.args[2]), int(min(n.args[3], 64<<10)))
+	value, ok := peek(int(n.pid), uintptr(n.args[2]), int(min(n.args[3], 64<<10)))
 	if !ok {
 		return false
 	}

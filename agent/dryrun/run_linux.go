@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +45,7 @@ func Main(args []string) {
 // Run runs a program on a view and returns its exit code, or the negative number of the signal that has ended it. When ctx ends, everything in the view is killed. Whatever happens to the
 // caller, nothing of the view remains: it dies with its first process, and that with the caller.
 func Run(ctx context.Context, o Options) (observed *Observation, code int, err error) {
-	s := settings{User: os.Geteuid() != 0, HostNetwork: o.HostNetwork, Keep: o.Shell != nil}
+	s := settings{User: Ordinary(), HostNetwork: o.HostNetwork, Keep: o.Shell != nil}
 	s.Options.Root, s.Options.StandIns, s.Options.Program, s.Options.Dir, s.Options.Bring = o.Root, o.StandIns, o.Program, o.Dir, o.Bring
 	differences, err := newScratch(o.Scratch, s.User)
 	if err != nil {
@@ -105,6 +107,13 @@ func Run(ctx context.Context, o Options) (observed *Observation, code int, err e
 		err = fmt.Errorf("cannot tell what happened: the view's first process ended without a report: %s", complaint.String())
 	}
 	return observed, code, err
+}
+
+// Ordinary says whether views are those of an ordinary user: also root is one in a user namespace that somebody else has made, as in a rootless
+// container.
+func Ordinary() bool {
+	data, err := os.ReadFile("/proc/self/uid_map")
+	return os.Geteuid() != 0 || err == nil && !slices.Equal(strings.Fields(string(data)), []string{"0", "0", "4294967295"})
 }
 
 // foreignEnvironment is what programs of another root file system start with: nothing in it is about this host's files.
@@ -175,6 +184,10 @@ func namespaces(s settings) *syscall.SysProcAttr {
 // refused explains why the kernel has not made namespaces.
 func refused(err error) error {
 	why := err.Error()
+	var call syscall.Errno
+	if errors.As(err, &call) {
+		why = call.Error() // not that a program could not be started
+	}
 	switch {
 	case errors.Is(err, unix.EPERM) && os.Geteuid() == 0:
 		why += ": this looks like a container, which is not allowed to make namespaces (it would need CAP_SYS_ADMIN)"
@@ -182,7 +195,8 @@ func refused(err error) error {
 		why += ": ordinary users may not make namespaces here; try as root, or see the sysctls kernel.unprivileged_userns_clone and " +
 			"kernel.apparmor_restrict_unprivileged_userns"
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
-		why += ": the limit of namespaces is reached, see the sysctl user.max_user_namespaces"
+		why = "the limit of namespaces is reached, see the sysctls user.max_user_namespaces, max_mnt_namespaces, max_pid_namespaces, " +
+			"max_net_namespaces, max_ipc_namespaces and max_uts_namespaces"
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
 		why += ": this kernel has no user, mount, process or network namespaces"
 	}

@@ -20,3 +20,6 @@ func Run(context.Context, Options) (*Observation, int, error) {
 
 // NewMessages returns the writer of messages of a program that runs in a view. There are no views on this system.
 func NewMessages() *Messages { return &Messages{json.NewEncoder(io.Discard)} }
+
+// Ordinary says whether views are those of an ordinary user.
+func Ordinary() bool { return true }

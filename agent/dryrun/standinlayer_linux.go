@@ -28,6 +28,7 @@ const (
 	unitsDir     = private + "/units"
 	programsDir  = private + "/programs"
 	hiddenDir    = private + "/real"
+	shellFile    = private + "/bashrc"
 )
 
 // standInText is what makes a file a stand-in.
@@ -209,6 +210,7 @@ func (v *view) keepStandIns(at string) error {
 		os.Mkdir(join(v.root, unitsDir), 0o777|fs.ModeSticky),
 		os.Mkdir(join(v.root, programsDir), 0o777|fs.ModeSticky),
 		os.Mkdir(join(v.root, hiddenDir), 0o755),
+		os.WriteFile(join(v.root, shellFile), []byte("[ ! -r ~/.bashrc ] || . ~/.bashrc\nPROMPT_COMMAND=\nPS1='(dry run) \\w# '\n"), 0o644),
 		os.Mkdir(join(v.root, pythonDir), 0o755),
 		os.WriteFile(join(v.root, pythonDir+"/sitecustomize.py"), []byte(strings.NewReplacer("SELF", self, "COMMAND", standInCommand).Replace(pythonHook)), 0o644),
 	)

@@ -26,6 +26,7 @@ type view struct {
 	layers   []*layer
 	standIns *standInLayer
 	broker   *owners
+	room     *room
 	warnings []string
 	// unreadable are directories that the user cannot read, and that are empty in the view for it.
 	unreadable []string
@@ -47,11 +48,6 @@ type layer struct {
 
 // in is the path of something in one of a layer's directories. The directories themselves have none any more in the view.
 func in(dir *os.File, rel string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), rel) }
-
-func isUnsupported(err error) bool {
-	var u *UnsupportedError
-	return errors.As(err, &u)
-}
 
 func unsupported(format string, args ...any) error {
 	return &UnsupportedError{fmt.Errorf(format, args...)}
@@ -75,7 +71,7 @@ func makeView(s settings) (*view, error) {
 		v.mounts = append(v.mounts, mount{s.Scratch, ours})
 	}
 	// Nothing of the host is needed at /sys, so that is where the view is put together: in memory, nowhere on the host's disks.
-	if err := unix.Mount("dry-run", v.scratch, "tmpfs", 0, "mode=0755,size=80%,nr_inodes=0"); err != nil {
+	if err := unix.Mount("dry-run", v.scratch, "tmpfs", 0, fmt.Sprintf("mode=0755,size=%d,nr_inodes=0", memory())); err != nil {
 		return nil, unsupported("cannot mount a file system in memory: %w%s", err, confined(s))
 	}
 	mask := unix.Umask(0)
@@ -90,6 +86,7 @@ func makeView(s settings) (*view, error) {
 		}
 	}
 	listenForLog()
+	v.watchRoom()
 	return v, nil
 }
 

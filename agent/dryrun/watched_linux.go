@@ -183,8 +183,8 @@ func stringAt(pid int, at uintptr) string {
 	return ""
 }
 
-// memory reads a part of a process's memory.
-func memory(pid int, at uintptr, length int) ([]byte, bool) {
+// peek reads a part of a process's memory.
+func peek(pid int, at uintptr, length int) ([]byte, bool) {
 	if length == 0 {
 		return nil, true
 	}

@@ -141,7 +141,7 @@ func dryRun(out io.Writer, d *trial, o dryrun.Options, file string, asJSON, keep
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	d.Type, d.Application, d.ConfigFile = bundleType(d.Location), d.Location, file
-	d.Foreign = o.Root != "" || os.Geteuid() != 0
+	d.Foreign = o.Root != "" || dryrun.Ordinary()
 	if o.Root == "" || file != "" {
 		if _, _, err := config.Load(file); err != nil {
 			return &exitError{exitInvalid, err}
