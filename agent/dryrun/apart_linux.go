@@ -11,8 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyLimit is the size up to which a file that cannot be in a layer is copied.
-const copyLimit = 64 << 20
+// copyLimit is the size up to which a file that cannot be in a layer is copied; strangerLimit is that for files that belong to others than the
+// user, of which there may be many in /tmp. Larger ones can be read and not changed.
+const (
+	copyLimit     = 64 << 20
+	strangerLimit = 1 << 20
+)
 
 // takeApart shows a directory by a new one that has the same links and small files, and each directory in it by itself.
 func (v *view) takeApart(path string) error {
@@ -24,7 +28,7 @@ func (v *view) takeApart(path string) error {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
 	}
-	l := &layer{path: path, flat: true, shown: map[string]fs.FileInfo{}}
+	l := &layer{path: path, flat: true, shown: map[string]fs.FileInfo{}, fixed: map[string]bool{}}
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil {
@@ -76,7 +80,14 @@ func (v *view) part(l *layer, path string, info fs.FileInfo) error {
 		l.shown[info.Name()] = info
 		return os.Symlink(target, to)
 	case info.Mode().IsRegular():
-		switch err := v.copy(from, to, info); {
+		copied := v.copy
+		fixed := info.Size() > copyLimit || v.settings.User && foreign(info) && info.Size() > strangerLimit
+		if fixed {
+			copied = v.show
+		}
+		switch err := copied(from, to, info); {
+		case err == nil && fixed:
+			l.fixed[info.Name()] = true
 		case err == nil:
 			l.shown[info.Name()] = info
 		case errors.Is(err, fs.ErrPermission):
@@ -90,13 +101,29 @@ func (v *view) part(l *layer, path string, info fs.FileInfo) error {
 
 // copy copies a file with its owner, mode and time.
 func (v *view) copy(from, to string, info fs.FileInfo) error {
-	if info.Size() > copyLimit {
-		return fmt.Errorf("it is larger than %d MiB and lies where no overlay can be", copyLimit>>20)
-	}
 	if err := copyContent(from, to); err != nil {
 		return err
 	}
 	return errors.Join(v.like(to, info), os.Chtimes(to, info.ModTime(), info.ModTime()))
+}
+
+// show shows a file itself, which can then only be read.
+func (v *view) show(from, to string, info fs.FileInfo) error {
+	if f, err := os.Open(from); err != nil {
+		return err
+	} else if err := f.Close(); err != nil {
+		return err
+	}
+	if err := bind(from, to); err != nil {
+		return err
+	}
+	if err := readOnly(to); err != nil {
+		return errors.Join(err, unix.Unmount(to, unix.MNT_DETACH))
+	}
+	if !slices.Contains(others, filepath.Dir(from)) {
+		v.warnings = append(v.warnings, fmt.Sprintf("%s can only be read in the view: it is larger than %d MiB and lies where no overlay can be", from, copyLimit>>20))
+	}
+	return nil
 }
 
 // copyOver shows a file on which another one is mounted.

@@ -88,7 +88,7 @@ func (d *differ) directory(rel string, old bool) error {
 	}
 	for _, e := range entries {
 		name := path.Join(rel, e.name)
-		if isOwn(d.path(name)) || d.layer.flat && d.covered[d.path(name)] {
+		if isOwn(d.path(name)) || d.layer.flat && (d.covered[d.path(name)] || rel == "." && d.layer.fixed[e.name]) {
 			continue
 		}
 		info, err := os.Lstat(in(d.layer.upper, name))

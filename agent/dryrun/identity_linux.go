@@ -1,15 +1,17 @@
 package dryrun
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
 	"slices"
 	"strings"
+	"syscall"
 )
 
-// sudo stands in for sudo where the view's root is the only user there is: it runs the command.
+// sudo stands in for sudo where the view's root is the only user there is, or where there is none: it runs the command.
 func sudo(c *call) int {
 	env := os.Environ()
 	login, shell := false, false
@@ -18,6 +20,10 @@ func sudo(c *call) int {
 options:
 	for len(args) > 0 {
 		a := args[0]
+		if len(a) > 2 && a[0] == '-' && a[1] != '-' && a[1] != 'u' && strings.Trim(a[1:], "nEHSibAPskKug") == "" {
+			args = append([]string{a[:2], "-" + a[2:]}, args[1:]...) // one by one
+			continue
+		}
 		switch {
 		case a == "--":
 			args = args[1:]
@@ -137,6 +143,18 @@ func (c *call) as(name string, env []string) ([]string, bool) {
 	if err != nil {
 		if u, err = user.LookupId(strings.TrimPrefix(name, "#")); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: user %s does not exist\n", c.name, name)
+			return nil, false
+		}
+	}
+	if !c.state.User && u.Uid != fmt.Sprint(os.Getuid()) {
+		// Another root has no sudo, and here users are real.
+		groups, _ := u.GroupIds()
+		var ids []int
+		for _, g := range groups {
+			ids = append(ids, int(number(g)))
+		}
+		if err := errors.Join(syscall.Setgroups(ids), syscall.Setgid(int(number(u.Gid))), syscall.Setuid(int(number(u.Uid)))); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: cannot become %s: %v\n", c.name, name, err)
 			return nil, false
 		}
 	}

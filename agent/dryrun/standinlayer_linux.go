@@ -68,7 +68,7 @@ func (v *view) placeStandIns() error {
 		}
 	}
 	for _, s := range table {
-		if s.kind == identity && !v.settings.User || s.ifMissing || v.alwaysReal(s.name) || s.name == "sleep" && !v.named(s.name) {
+		if s.kind == identity && !v.settings.User && !v.lacks(s) || s.ifMissing || v.alwaysReal(s.name) || s.name == "sleep" && !v.named(s.name) {
 			continue
 		}
 		found := false
@@ -87,10 +87,15 @@ func (v *view) placeStandIns() error {
 				return fmt.Errorf("cannot put a stand-in at %s: %w", path, err)
 			}
 		}
-		if found || s.at == "" {
+		at := s.at
+		if !found && at == "" && v.lacks(s) {
+			at = "/usr/bin"
+			v.warnings = append(v.warnings, fmt.Sprintf("the other root has no %s, which instances have: its stand-in is there", s.name))
+		}
+		if found || at == "" {
 			continue
 		}
-		place, ok := v.resolve(s.at)
+		place, ok := v.resolve(at)
 		for _, dir := range []string{"/usr/bin", "/bin"} {
 			if !ok {
 				place, ok = v.resolve(dir)
@@ -112,6 +117,18 @@ func (v *view) alwaysReal(name string) bool {
 		return true
 	}
 	return slices.ContainsFunc(v.settings.Options.StandIns, func(r Rule) bool { return r.Answer == "real" && len(r.Words) == 1 && r.Words[0] == name })
+}
+
+// lacks says whether another root has not what every instance has: images of containers leave it out.
+func (v *view) lacks(s standIn) bool {
+	return s.onInstances && v.base != "/" && !slices.ContainsFunc(programDirectories, func(dir string) bool {
+		place, ok := v.resolve(dir)
+		if !ok {
+			return false
+		}
+		_, err := os.Lstat(v.hostPath(filepath.Join(place, s.name)))
+		return err == nil
+	})
 }
 
 // named says whether a rule of the caller is about a program.

@@ -16,6 +16,8 @@ type standIn struct {
 	only []string
 	// ifMissing means that the host's program does in the view what it does on the host; the stand-in is for one that was not really installed.
 	ifMissing bool
+	// onInstances are programs that every instance has.
+	onInstances bool
 }
 
 // The kinds of stand-ins: what the program would have reached.
@@ -85,7 +87,7 @@ var table = []standIn{
 	{name: "docker", kind: remote},
 	{name: "docker-compose", kind: remote},
 	{name: "podman", kind: remote},
-	{name: "aws", kind: remote},
+	{name: "aws", kind: remote, onInstances: true},
 	{name: "certbot", kind: remote},
 	{name: "ssh", kind: remote},
 	{name: "scp", kind: remote},
@@ -101,7 +103,7 @@ var table = []standIn{
 	{name: "sleep", kind: clock},
 
 	// For an ordinary user only: root has the real ones.
-	{name: "sudo", kind: identity},
+	{name: "sudo", kind: identity, onInstances: true},
 	{name: "su", kind: identity},
 	{name: "runuser", kind: identity},
 }

@@ -40,6 +40,8 @@ type layer struct {
 	removed      bool     // the directory does not exist any more
 	// shown is what a flat layer was made with, by name. The host's own may have changed since.
 	shown map[string]fs.FileInfo
+	// fixed are the names in a flat layer of files that cannot be changed.
+	fixed map[string]bool
 	// emptied are directories, relative to path, that are shown as empty because they cannot be read.
 	emptied map[string]bool
 	// mirrored are directories, relative to path, that the upper layer had from the beginning.
