@@ -150,7 +150,17 @@ func timeSpan(text string, other time.Duration) time.Duration {
 		return other
 	}
 	var total time.Duration
-	for part := range strings.FieldsSeq(text) {
+	parts := strings.Fields(text)
+	for i, part := range parts {
+		if part[0] > '9' {
+			if i == 0 {
+				return other
+			}
+			continue // the unit of the number before
+		}
+		if i+1 < len(parts) && parts[i+1][0] > '9' {
+			part += parts[i+1]
+		}
 		part = strings.NewReplacer("min", "m", "msec", "ms", "sec", "s", "hr", "h").Replace(part)
 		d, err := time.ParseDuration(part)
 		if err != nil {

@@ -30,9 +30,14 @@ type tried struct {
 		ExitCode                                    int `json:"exit_code"`
 		Duration                                    float64
 	}
-	Changes   []struct{ Path, Action, Detail string }
-	Services  []called
-	Commands  []called
+	Changes  []struct{ Path, Action, Detail string }
+	Services []called
+	Commands []called
+	Units    []struct {
+		Name, State, Why, Output string
+		Restarts                 int
+		EndedOthers              int `json:"ended_others"`
+	}
 	Processes []struct {
 		PID                        int
 		User, Command, Event, Unit string
