@@ -69,7 +69,7 @@ func startRunner(self, dir string, number int, lockPath string, env []string, li
 	err = runnersCgroup().start(&syscall.SysProcAttr{Setsid: true}, func(sys *syscall.SysProcAttr) (err error) {
 		cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
 		cmd.Env, cmd.ExtraFiles, cmd.SysProcAttr = env, []*os.File{lock}, sys
-		if f, ok := live.(*os.File); ok {
+		if f := fileOf(live); f != nil {
 			cmd.Stdout = f
 		}
 		complaint, err = runnerComplaint(cmd)

@@ -34,7 +34,7 @@ func startRunner(self, dir string, number int, lockPath string, env []string, li
 	cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
 	cmd.Env = env
 	cmd.SysProcAttr = &windows.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW}
-	if f, ok := live.(*os.File); ok {
+	if f := fileOf(live); f != nil {
 		cmd.Stdout = f
 	}
 	if complaint, err = runnerComplaint(cmd); err != nil {

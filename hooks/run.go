@@ -32,7 +32,7 @@ type Run struct {
 	// Raw logs what the scripts print as it comes. Else control sequences of terminals are left out and other control characters are made
 	// visible (sanitize_hook_output, which is the opposite).
 	Raw bool
-	// Live gets a copy of the output; nil means none.
+	// Live gets a copy of the output; nil means none. It is a file or has one, which its method File returns.
 	Live io.Writer
 	// Note is told which script begins and ends; nil means that nobody wants to know.
 	Note func(step string)

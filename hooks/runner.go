@@ -217,6 +217,17 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%g seconds", d.Seconds())
 }
 
+// fileOf is the file that a writer writes to, nil if there is none. A runner outlives who started it, so it gets the file itself.
+func fileOf(w io.Writer) *os.File {
+	switch w := w.(type) {
+	case *os.File:
+		return w
+	case interface{ File() *os.File }:
+		return w.File()
+	}
+	return nil
+}
+
 // startJob starts the runner of a script. While the runner lives and has not written the record, the lock is held. complaint is for a runner
 // that ended without a mark or a record: it returns why.
 func startJob(ctx context.Context, self string, dir string, number int, job Job, env []string, live io.Writer) (complaint func() string, err error) {

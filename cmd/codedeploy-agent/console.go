@@ -47,6 +47,12 @@ func (c *console) Write(text []byte) (int, error) {
 	return c.to.Write(text)
 }
 
+// File is where it writes to, for programs that are given it. While they write nothing else does.
+func (c *console) File() *os.File {
+	f, _ := c.to.(*os.File)
+	return f
+}
+
 // Sync is for zap; there is nothing to do.
 func (c *console) Sync() error { return nil }
 
