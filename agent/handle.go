@@ -161,7 +161,7 @@ func (a *Agent) execute(ctx context.Context, spec *command.Specification, entry 
 func (a *Agent) guarded(ctx context.Context, spec *command.Specification, entry *journal.Entry) (note string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.log.Error("panic", zap.Any("value", p), zap.ByteString("stack", debug.Stack()))
+			a.log.Error("panic", zap.String("value", fmt.Sprint(p)), zap.ByteString("stack", debug.Stack()))
 			err = fmt.Errorf("cannot execute %s: internal error: %v; please report it with the agent's log", entry.CommandName, p)
 		}
 	}()

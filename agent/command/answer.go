@@ -24,7 +24,7 @@ const maxAnswer = 4 << 20
 type deserialiser = func(context.Context, middleware.DeserializeInput, middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error)
 
 // deserialise reads the answer to one attempt.
-func deserialise[Out any](c *Client, operation string, seen *attempts) deserialiser {
+func (c *Client) deserialise(operation string, fresh func() any, seen *attempts) deserialiser {
 	return func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		seen.count++
 		seen.status, seen.requestID = 0, ""
@@ -54,7 +54,7 @@ func deserialise[Out any](c *Client, operation string, seen *attempts) deseriali
 		}
 		seen.status, seen.requestID = resp.StatusCode, requestID(resp.Header)
 		secrets := awsmiddleware.GetSigningCredentials(ctx)
-		result := new(Out)
+		result := fresh()
 		if e := read(resp.Response, body, secrets, result); e != nil {
 			return fail(out, metadata, e)
 		}

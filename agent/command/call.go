@@ -25,11 +25,21 @@ type attempts struct {
 	requestID string
 }
 
-// call does one operation: serialise, then for each attempt wait for the gate, sign, send and read the answer.
+// call does one operation and returns what the service answered.
 func call[Out any](ctx context.Context, c *Client, operation string, in any) (*Out, error) {
+	out, err := c.call(ctx, operation, in, func() any { return new(Out) })
+	if err != nil {
+		return nil, err
+	}
+	return out.(*Out), nil
+}
+
+// call does one operation: serialise, then for each attempt wait for the gate, sign, send and read the answer into a value that fresh makes:
+// what an attempt that failed has read of its answer must not show in the next one's.
+func (c *Client) call(ctx context.Context, operation string, in any, fresh func() any) (any, error) {
 	started := time.Now()
 	var seen attempts
-	out, err := send[Out](ctx, c, operation, in, &seen)
+	out, err := c.send(ctx, operation, in, fresh, &seen)
 	fields := []zap.Field{zap.String("operation", operation), zap.Duration("duration", time.Since(started)),
 		zap.Int("attempts", seen.count), zap.Int("http_status", seen.status), zap.String("request_id", seen.requestID)}
 	if err != nil {
@@ -39,7 +49,7 @@ func call[Out any](ctx context.Context, c *Client, operation string, in any) (*O
 	return out, err
 }
 
-func send[Out any](ctx context.Context, c *Client, operation string, in any, seen *attempts) (*Out, error) {
+func (c *Client) send(ctx context.Context, operation string, in any, fresh func() any, seen *attempts) (any, error) {
 	body, err := encode(in)
 	if err != nil {
 		return nil, fmt.Errorf("cannot call %s: cannot write the request: %w", operation, err)
@@ -55,7 +65,7 @@ func send[Out any](ctx context.Context, c *Client, operation string, in any, see
 		stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Gate", c.throttle), middleware.After),
 		stack.Finalize.Add(&v4.ComputePayloadSHA256{}, middleware.After),
 		stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Signing", c.sign), middleware.After),
-		stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("OperationDeserializer", deserialise[Out](c, operation, seen)), middleware.After),
+		stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("OperationDeserializer", c.deserialise(operation, fresh, seen)), middleware.After),
 		// Last, so that the time is taken when the head of the answer arrives.
 		stack.Deserialize.Add(&awsmiddleware.RecordResponseTiming{}, middleware.After),
 	)
@@ -67,11 +77,10 @@ func send[Out any](ctx context.Context, c *Client, operation string, in any, see
 	if err != nil {
 		return nil, failure(ctx, operation, err)
 	}
-	out, ok := result.(*Out)
-	if !ok {
+	if result == nil {
 		return nil, fmt.Errorf("cannot call %s: no answer was read", operation)
 	}
-	return out, nil
+	return result, nil
 }
 
 // do sends one attempt with a body of its own. smithy closes the body it made as soon as the head of the answer is there; net/http may then

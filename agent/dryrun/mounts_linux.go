@@ -3,6 +3,7 @@ package dryrun
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,10 +35,9 @@ func mountsBelow(root string) ([]mount, error) {
 		}
 	}
 	var all []mount
-	for _, m := range at {
-		all = append(all, m)
+	for _, path := range slices.Sorted(maps.Keys(at)) {
+		all = append(all, at[path])
 	}
-	slices.SortFunc(all, func(a, b mount) int { return strings.Compare(a.path, b.path) })
 	return all, nil
 }
 

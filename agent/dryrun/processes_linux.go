@@ -162,7 +162,7 @@ func listening(sockets map[string]int) []Port {
 		}
 		f.Close()
 	}
-	slices.SortFunc(ports, func(a, b Port) int { return a.Port - b.Port })
+	slices.SortStableFunc(ports, func(a, b Port) int { return a.Port - b.Port })
 	return ports
 }
 

@@ -66,15 +66,19 @@ func NewDirectTransport() *http.Transport {
 	return t
 }
 
+// direct speaks HTTP/1.1 and nothing else, as the official agents do: an HTTP/2 connection whose other end has silently gone takes every
+// later call with it, one of HTTP/1.1 is given up with the call that found out. So make build leaves HTTP/2 out of the binary.
 func direct() *http.Transport {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
 	return &http.Transport{
+		Protocols:             &protocols,
 		DialContext:           (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   connectTimeout,
 		ExpectContinueTimeout: time.Second,
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   16,
-		ForceAttemptHTTP2:     true,
 
 		MaxResponseHeaderBytes: maxHeader,
 	}

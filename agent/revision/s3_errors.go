@@ -96,16 +96,21 @@ func (f *s3Fetch) hint(status int, code string) string {
 	return ""
 }
 
-// currentETag asks for the ETag of the object that took the place of the deployed one.
+// currentETag asks for the ETag of the object that took the place of the deployed one. It asks as the download does and reads no byte: one
+// operation of S3 less in the binary, and no other permission.
 func (f *s3Fetch) currentETag() string {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	in := &s3.HeadObjectInput{Bucket: &f.bucket, Key: &f.key}
+	in := &s3.GetObjectInput{Bucket: &f.bucket, Key: &f.key}
 	if f.version != "" {
 		in.VersionId = &f.version
 	}
-	out, err := f.at.HeadObject(ctx, in)
-	if err != nil || out.ETag == nil {
+	out, err := f.current().GetObject(ctx, in)
+	if err != nil {
+		return "another one"
+	}
+	out.Body.Close()
+	if out.ETag == nil {
 		return "another one"
 	}
 	return unquote(*out.ETag)

@@ -15,13 +15,13 @@ type wire struct {
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	w.log.Debug("request", zap.String("method", r.Method), zap.String("url", plainURL(r.URL)), zap.Any("headers", plainHeaders(r.Header)))
+	w.log.Debug("request", zap.String("method", r.Method), zap.String("url", plainURL(r.URL)), zap.Reflect("headers", plainHeaders(r.Header)))
 	answer, err := w.next.RoundTrip(r)
 	if err != nil {
 		w.log.Debug("no answer", zap.String("url", plainURL(r.URL)), zap.Error(err))
 		return nil, err
 	}
-	w.log.Debug("answer", zap.String("url", plainURL(r.URL)), zap.String("status", answer.Status), zap.Any("headers", plainHeaders(answer.Header)))
+	w.log.Debug("answer", zap.String("url", plainURL(r.URL)), zap.String("status", answer.Status), zap.Reflect("headers", plainHeaders(answer.Header)))
 	return answer, nil
 }
 

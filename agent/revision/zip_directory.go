@@ -62,7 +62,7 @@ func (z *zipFile) check(files []*zip.File) error {
 		}
 		places = append(places, place{s, i})
 	}
-	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.from, b.from) })
+	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(a.from, b.from) })
 	for i := 1; i < len(places); i++ {
 		if a, b := places[i-1], places[i]; b.from < a.to {
 			return fmt.Errorf("its entries %s and %s overlap, as only those of a decompression bomb do", shown(files[a.entry].Name), shown(files[b.entry].Name))

@@ -101,7 +101,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		Version:       version,
 	}
-	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	// No templates of our own: with text/template the linker keeps every exported method of every type.
 	root.AddCommand(runCommand(), deployLocalCommand(), validateCommand(), doctorCommand(), planCommand(), dryRunCommand(), schemaCommand(), configCommand(), versionCommand())
 	return root
 }
