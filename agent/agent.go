@@ -65,6 +65,7 @@ type Agent struct {
 	reporter  *reporter
 	groups    *Groups
 	pace      *pace
+	rest      rest
 	secrets   *secrets.Register
 	log       *zap.Logger
 
@@ -236,6 +237,13 @@ func (a *Agent) claim(id string) bool {
 	}
 	a.inFlight[id] = true
 	return true
+}
+
+// busy says whether a command is being executed.
+func (a *Agent) busy() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.inFlight) > 0
 }
 
 func (a *Agent) release(id string) {

@@ -75,11 +75,21 @@ func (p *pace) pause() time.Duration {
 		p.quick--
 		return burst[len(burst)-1-p.quick]
 	}
-	if !p.last.IsZero() && p.now().Sub(p.last) < deploymentGap {
+	if p.deploying() {
 		return min(activePause, p.between)
 	}
 	// A tenth of jitter keeps hosts that were started together apart.
 	return time.Duration(float64(p.between) * (0.9 + 0.2*p.random()))
+}
+
+// deploying says whether a deployment may be under way here; p.mu is held.
+func (p *pace) deploying() bool { return !p.last.IsZero() && p.now().Sub(p.last) < deploymentGap }
+
+// quiet says that no deployment is under way here.
+func (p *pace) quiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.deploying()
 }
 
 // active is the wait after a command that is not to be executed.

@@ -52,6 +52,9 @@ func (a *Agent) pollOnce(stop, polling, work context.Context) (started bool) {
 		a.pace.wait(stop, wait, false)
 	case cmd == nil:
 		a.pace.succeeded()
+		if a.pace.quiet() && !a.busy() {
+			a.rest.begin()
+		}
 		a.pace.wait(stop, a.pace.pause(), true)
 	case !a.acceptable(cmd):
 		a.pace.wait(stop, a.pace.active(), true)
@@ -65,6 +68,7 @@ func (a *Agent) pollOnce(stop, polling, work context.Context) (started bool) {
 		a.pace.wait(stop, a.pace.active(), true)
 	default:
 		a.pace.succeeded()
+		a.rest.end()
 		a.commands.Go(func() {
 			defer func() { <-a.slots }()
 			defer a.release(cmd.ID)
