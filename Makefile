@@ -13,7 +13,7 @@ DATE    ?= $(shell git show -s --format=%cI HEAD 2>/dev/null || echo unknown)
 # Functions are padded to 16 bytes, as on arm64; the linker's 32 of amd64 are 0.1 MB of nothing.
 LDFLAGS := -s -w -buildid= -funcalign=16 -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
-.PHONY: build demo test chaos fleet lint clean help swap hostile fuzz
+.PHONY: build demo test chaos fleet lint clean help swap hostile fuzz bench size
 
 build: ## build bin/codedeploy-agent, static, stripped and reproducible
 	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/codedeploy-agent ./cmd/codedeploy-agent
@@ -57,6 +57,14 @@ fuzz: ## fuzz every target for FUZZTIME, one after another
 
 fleet: ## simulate ten thousand hosts after an outage of the service
 	go test -run TestFleetAfterOutage -v ./agent
+
+# PEER is another agent's command line, BENCH holds more options: see docs/performance.md.
+bench: build ## measure the built agent beside tar, unzip, cp and chown, and what it costs when idle (PEER=..., BENCH=...)
+	go run ./cmd/measure bench -agent bin/codedeploy-agent -json bin/bench.json $(if $(PEER),-peer '$(PEER)') $(BENCH)
+
+SIZE_LIMIT ?= 13000000
+size: build ## list what is linked; fails beyond SIZE_LIMIT bytes, or if the linker cannot leave out unused methods
+	go run ./cmd/measure size -agent bin/codedeploy-agent -limit $(SIZE_LIMIT)
 
 lint: ## check formatting, vet for three systems, staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi

@@ -76,7 +76,7 @@ func (b *builder) mapping(f *appspec.File) error {
 		}
 		return b.walk(dir, rel, strings.TrimRight(written, "/"), dest, f.Line, []string{dir}, dir != from)
 	}
-	b.add(from, rel, written, found, filepath.Join(dest, filepath.Base(rel)), f.Line)
+	b.add(filepath.Dir(from), filepath.Base(from), rel, written, found, filepath.Join(dest, filepath.Base(rel)), f.Line)
 	return nil
 }
 
@@ -173,20 +173,27 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 			}
 			continue
 		}
-		b.add(from, below, shown, i, to, line)
+		b.add(dir, e.Name(), below, shown, i, to, line)
 	}
 	return nil
 }
 
-// add plans the installation of a file or link.
-func (b *builder) add(from, rel, written string, i info, path string, line int) {
+// add plans the installation of the file or link base in the directory from. A plan may have a hundred thousand files, so their steps share what
+// texts they can.
+func (b *builder) add(from, base, rel, written string, i info, path string, line int) {
 	dir := b.require(filepath.Dir(path), line)
 	if dir == "" {
 		return
 	}
-	f := &fileStep{path: path, dir: dir, name: filepath.Base(path), source: rel, written: written, from: filepath.Dir(from), base: filepath.Base(from), info: i}
+	if strings.HasSuffix(written, rel) {
+		rel = written[len(written)-len(rel):]
+	}
+	f := &fileStep{path: path, dir: dir, name: filepath.Base(path), source: rel, written: written, from: from, base: base, info: i}
 	place := filepath.Join(dir, f.name)
-	if !b.source(f, from, line) {
+	if place == path {
+		place = path
+	}
+	if !b.source(f, filepath.Join(from, base), line) {
 		return
 	}
 	if b.made[place] != nil {

@@ -46,44 +46,52 @@ type (
 	}
 )
 
-// instructions is the text of the instructions file.
+// instructions is the text of the instructions file. Each instruction is written by itself: a revision can have a hundred thousand.
 func (p *Plan) instructions() ([]byte, error) {
-	all := make([]any, 0, len(p.steps)+len(p.grants))
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	out.WriteString(`{"instructions":[`)
+	empty := out.Len()
+	var failed error
+	add := func(form any) {
+		if out.Len() > empty {
+			out.WriteByte(',')
+		}
+		if err := enc.Encode(form); err != nil {
+			failed = err
+			return
+		}
+		out.Truncate(out.Len() - 1) // the line's end
+	}
 	for _, s := range p.steps {
 		if s.dir != nil {
-			all = append(all, mkdirForm{"mkdir", s.dir.path})
+			add(mkdirForm{"mkdir", s.dir.path})
 		} else {
-			all = append(all, copyForm{"copy", p.request.Archive + s.file.written, s.file.path})
+			add(copyForm{"copy", p.request.Archive + s.file.written, s.file.path})
 		}
 	}
 	for _, t := range p.grants {
 		e := t.grant.entry
 		if e.Mode != nil {
-			all = append(all, chmodForm{"chmod", e.Mode.Text(), t.path})
+			add(chmodForm{"chmod", e.Mode.Text(), t.path})
 		}
 		if e.ACL != nil {
 			texts := make([]string, 0, len(e.ACL.Entries))
 			for _, x := range e.ACL.Entries {
 				texts = append(texts, x.String())
 			}
-			all = append(all, setfaclForm{"setfacl", texts, t.path})
+			add(setfaclForm{"setfacl", texts, t.path})
 		}
 		if c := e.Context; c != nil {
-			all = append(all, semanageForm{"semanage", contextForm{User: orNull(c.User), Type: c.Type, Range: orNull(c.Range)}, t.path})
+			add(semanageForm{"semanage", contextForm{User: orNull(c.User), Type: c.Type, Range: orNull(c.Range)}, t.path})
 		}
 		if e.Owner != "" || e.Group != "" {
-			all = append(all, chownForm{"chown", orNull(e.Owner), orNull(e.Group), t.path})
+			add(chownForm{"chown", orNull(e.Owner), orNull(e.Group), t.path})
 		}
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(struct {
-		Instructions []any `json:"instructions"`
-	}{all}); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	out.WriteString("]}")
+	return out.Bytes(), failed
 }
 
 func orNull(s string) *string {

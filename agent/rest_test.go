@@ -1,0 +1,50 @@
+package agent
+
+import (
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+func percent() int {
+	p := debug.SetGCPercent(100)
+	debug.SetGCPercent(p)
+	return p
+}
+
+// Not parallel: the percentage is the process's.
+func TestRest(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(80))
+	var r rest
+	r.end()
+	if got := percent(); got != 80 {
+		t.Errorf("an end without a beginning: %d, want 80", got)
+	}
+	r.begin()
+	r.begin()
+	if got := percent(); got != restingGC {
+		t.Errorf("resting: %d, want %d", got, restingGC)
+	}
+	r.end()
+	if got := percent(); got != 80 {
+		t.Errorf("working again: %d, want 80", got)
+	}
+}
+
+func TestQuietOnlyBetweenDeployments(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	p := newPace(30 * time.Second)
+	p.now = func() time.Time { return now }
+	if !p.quiet() {
+		t.Error("before the first command: not quiet")
+	}
+	p.commandEnded()
+	if p.quiet() {
+		t.Error("right after a command: quiet")
+	}
+	now = now.Add(deploymentGap)
+	if !p.quiet() {
+		t.Error("after the time in which the next command of the deployment can come: not quiet")
+	}
+}
