@@ -36,7 +36,7 @@ func (f fields) inOrder() []entry {
 	for _, e := range f.found {
 		out = append(out, e)
 	}
-	slices.SortFunc(out, func(a, b entry) int {
+	slices.SortStableFunc(out, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.key.Line, b.key.Line), cmp.Compare(a.key.Column, b.key.Column))
 	})
 	return out

@@ -56,7 +56,7 @@ func leftRunning() ([]Process, []Port, error) {
 			}
 		}
 	}
-	slices.SortFunc(processes, func(a, b Process) int { return a.PID - b.PID })
+	slices.SortStableFunc(processes, func(a, b Process) int { return a.PID - b.PID })
 	return processes, listening(sockets), nil
 }
 

@@ -107,7 +107,7 @@ func merge(base, entries []aclEntry, mask uint16) []aclEntry {
 	if named && !masked {
 		list = append(list, aclEntry{tagMask, mask, unnamed})
 	}
-	slices.SortFunc(list, func(x, y aclEntry) int { return cmp.Or(cmp.Compare(x.tag, y.tag), cmp.Compare(x.id, y.id)) })
+	slices.SortStableFunc(list, func(x, y aclEntry) int { return cmp.Or(cmp.Compare(x.tag, y.tag), cmp.Compare(x.id, y.id)) })
 	return list
 }
 

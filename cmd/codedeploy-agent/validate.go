@@ -61,7 +61,10 @@ Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 the request i
 	f.StringVar(&v.format, "format", "text", "text, json, sarif or github; for --rules text or markdown")
 	f.BoolVar(&v.json, "json", false, "the same as --format json")
 	f.BoolVar(&v.rules, "rules", false, "list the rules and check nothing")
-	f.StringSliceVar(&v.options.Disable, "disable", nil, "rules that are not checked, separated by commas")
+	f.Func("disable", "`rules` that are not checked, separated by commas", func(names string) error { // pflag's own list is a reader of CSV
+		v.options.Disable = append(v.options.Disable, strings.Split(names, ",")...)
+		return nil
+	})
 	f.BoolVar(&v.strict, "strict", false, "warnings count as errors for the exit code")
 	f.BoolVar(&v.options.Advice, "advice", false, "look for habits that work and could be better, too")
 	f.StringVar(&v.level, "level", "info", "least severity to report: info, warning or error")
