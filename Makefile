@@ -62,7 +62,7 @@ fleet: ## simulate ten thousand hosts after an outage of the service
 bench: build ## measure the built agent beside tar, unzip, cp and chown, and what it costs when idle (PEER=..., BENCH=...)
 	go run ./cmd/measure bench -agent bin/codedeploy-agent -json bin/bench.json $(if $(PEER),-peer '$(PEER)') $(BENCH)
 
-SIZE_LIMIT ?= 13000000
+SIZE_LIMIT ?= 13500000
 size: build ## list what is linked; fails beyond SIZE_LIMIT bytes, or if the linker cannot leave out unused methods
 	go run ./cmd/measure size -agent bin/codedeploy-agent -limit $(SIZE_LIMIT)
 
