@@ -66,7 +66,7 @@ func NewDirectTransport() *http.Transport {
 	return t
 }
 
-// direct speaks HTTP/1.1 and nothing else, as the official agents do: an HTTP/2 connection whose other end has silently gone takes every
+// direct speaks HTTP/1.1 and nothing else, as the official agent 1.8 does: an HTTP/2 connection whose other end has silently gone takes every
 // later call with it, one of HTTP/1.1 is given up with the call that found out. So make build leaves HTTP/2 out of the binary.
 func direct() *http.Transport {
 	var protocols http.Protocols
