@@ -197,7 +197,7 @@ func (d *DryRun) explainMissing() {
 // ours says whether a change is to the agent's own state, or makes a directory on the way to it.
 func (d *DryRun) ours(c install.Change) bool {
 	for _, dir := range d.state {
-		if c.Path == dir || strings.HasPrefix(c.Path, dir+"/") || c.Action == install.Mkdir && strings.HasPrefix(dir, c.Path+"/") {
+		if c.Path == dir || strings.HasPrefix(c.Path, dir+"/") || c.Action == install.Create && c.Kind == install.KindDirectory && strings.HasPrefix(dir, c.Path+"/") {
 			return true
 		}
 	}

@@ -94,7 +94,7 @@ func (d *DryRun) writeChanges(b *strings.Builder) {
 	}
 	width := len(install.Overwrite)
 	for _, c := range changes[:min(shown, len(changes))] {
-		width = max(width, len(c.Action))
+		width = max(width, len(c.Verb()))
 	}
 	for i, c := range changes {
 		if i == shown {
@@ -105,7 +105,7 @@ func (d *DryRun) writeChanges(b *strings.Builder) {
 		if c.Detail != "" {
 			detail = " (" + c.Detail + ")"
 		}
-		fmt.Fprintf(b, "  %-*s %s%s\n", width, c.Action, c.Path, detail)
+		fmt.Fprintf(b, "  %-*s %s%s\n", width, c.Verb(), c.Path, detail)
 	}
 	b.WriteString("\n")
 }
@@ -120,13 +120,13 @@ func foldNew(changes []install.Change) []install.Change {
 	for _, c := range changes {
 		parent := filepath.Dir(c.Path)
 		depth, ok := made[parent]
-		if c.Action == install.Mkdir {
+		if c.Action == install.Create && c.Kind == install.KindDirectory {
 			if made[c.Path] = 0; ok {
 				made[c.Path] = depth + 1
 			}
 		}
 		if !ok || depth < 1 {
-			if c.Action == install.Mkdir {
+			if c.Action == install.Create && c.Kind == install.KindDirectory {
 				at[c.Path] = len(all)
 			}
 			all = append(all, c)

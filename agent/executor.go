@@ -252,12 +252,17 @@ func readAppSpec(archive, name string) (*appspec.AppSpec, string, error) {
 		return nil, "", err
 	}
 	defer root.Close()
-	found, err := appspec.Find(root.FS(), name)
+	return parseAppSpec(root.FS(), archive, name)
+}
+
+// parseAppSpec is readAppSpec for a revision that is, or will be, at archive.
+func parseAppSpec(files fs.FS, archive, name string) (*appspec.AppSpec, string, error) {
+	found, err := appspec.Find(files, name)
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot find the AppSpec in the revision %s: %w", archive, err)
 	}
 	path := filepath.Join(archive, found)
-	data, err := appspec.ReadFile(root.FS(), found, path)
+	data, err := appspec.ReadFile(files, found, path)
 	var invalid *appspec.Error
 	if errors.As(err, &invalid) {
 		return nil, "", err

@@ -57,6 +57,9 @@ func (e *InvalidError) Unwrap() []error { return e.Problems }
 // Run checks the request, then executes its events in order until one fails.
 func (l *LocalDeployment) Run(ctx context.Context) error {
 	spec, events, err := l.specification()
+	if err == nil {
+		err = l.checkBundle(spec, events)
+	}
 	if err != nil {
 		return err
 	}
@@ -143,14 +146,6 @@ func (l *LocalDeployment) specification() (*command.Specification, []string, err
 	if l.AppSpecName != "" && !filepath.IsLocal(appspec.Clean(l.AppSpecName)) {
 		add(fmt.Errorf("cannot use --appspec-filename %q: it must name a file of the bundle", l.AppSpecName))
 	}
-	if problems == nil && rev.Type == command.RevisionLocalDirectory {
-		a, name, err := readAppSpec(rev.Location, l.AppSpecName)
-		add(err)
-		if err == nil {
-			add(asNamed(l.AppSpecName, name))
-			add(oddEvents(events, a, name))
-		}
-	}
 	if problems != nil {
 		return nil, nil, &InvalidError{problems}
 	}
@@ -169,6 +164,27 @@ func (l *LocalDeployment) specification() (*command.Specification, []string, err
 		Type: "IN_PLACE", AppSpecFilename: l.AppSpecName, FileExistsBehavior: string(behavior), AllPossibleLifecycleEvents: possible,
 		Revision: rev,
 	}, events, nil
+}
+
+// checkBundle looks for what would make the deployment of a directory fail later. An archive is not looked into.
+func (l *LocalDeployment) checkBundle(spec *command.Specification, events []string) error {
+	if spec.Revision.Type != command.RevisionLocalDirectory {
+		return nil
+	}
+	a, name, err := readAppSpec(spec.Revision.Location, l.AppSpecName)
+	if err != nil {
+		return &InvalidError{[]error{err}}
+	}
+	var problems []error
+	for _, err := range []error{asNamed(l.AppSpecName, name), oddEvents(events, a, name)} {
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if problems != nil {
+		return &InvalidError{problems}
+	}
+	return nil
 }
 
 // localID is a deployment id of the official codedeploy-local 1.8's form.

@@ -1,22 +1,22 @@
 package agent
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/command"
+	"codedeploy-agent/agent/disk"
 	"codedeploy-agent/agent/install"
 	"codedeploy-agent/agent/revision"
 	"codedeploy-agent/appspec"
-	"codedeploy-agent/appspec/plaintext"
 	"codedeploy-agent/hooks"
 )
 
@@ -28,6 +28,8 @@ type Plan struct {
 	Events         []PlannedEvent   `json:"events"`
 	Hooks          []PlannedHook    `json:"hooks"`
 	Changes        []install.Change `json:"changes"`
+	// Space is what the unpacked revision and the installed files need of each file system.
+	Space []install.Space `json:"space"`
 	// Problems are the reasons why the deployment could not succeed; Warnings do not stop it.
 	Problems []string `json:"problems"`
 	Warnings []string `json:"warnings"`
@@ -52,116 +54,190 @@ type PlannedHook struct {
 	Location   string `json:"location"`
 	Revision   string `json:"revision"`
 	Deployment string `json:"deployment,omitempty"`
-	RunAs      string `json:"runas,omitempty"`
+	RunAs      string `json:"runas,omitempty"` // empty: the agent's user
 	Sudo       bool   `json:"sudo,omitempty"`
 	Timeout    int    `json:"timeout"` // in seconds
 }
 
-// Plan finds out what Run would do, and changes nothing. A bundle that is not a directory is unpacked to a temporary directory. An error
-// means that there is no plan: the request is wrong (*InvalidError) or the bundle cannot be read; what would make the deployment
-// fail is in Plan.Problems.
+// Plan finds out what Run would do, and changes nothing: a bundle is read and not unpacked, only one that is not on this host is fetched to a
+// temporary directory. An error means that there is no plan because the request is wrong (*InvalidError) or ctx was cancelled; whatever
+// would make the deployment fail is in Plan.Problems.
 func (l *LocalDeployment) Plan(ctx context.Context) (*Plan, error) {
 	spec, events, err := l.specification()
 	if err != nil {
 		return nil, err
 	}
 	x := &Executor{config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, custom: events, log: l.Log}
-	archive, cleanUp, err := x.unpackedFor(ctx, spec)
-	if err != nil {
-		return nil, err
+	b := &planner{x: x, spec: spec, archive: x.store.Deployment(spec.GroupID, spec.DeploymentID).Archive(), shown: cmp.Or(spec.Revision.Location, l.Location),
+		told: map[string]bool{},
+		plan: &Plan{Group: spec.GroupID, Events: []PlannedEvent{}, Hooks: []PlannedHook{}, Changes: []install.Change{}, Space: []install.Space{},
+			Problems: []string{}, Warnings: []string{}}}
+	if err := l.checkBundle(spec, events); err != nil {
+		b.problem(err)
 	}
-	defer cleanUp()
-	b := &planner{x: x, spec: spec, archive: archive, plan: &Plan{Group: spec.GroupID, Events: []PlannedEvent{}, Hooks: []PlannedHook{},
-		Changes: []install.Change{}, Problems: []string{}, Warnings: []string{}}}
-	return b.plan, b.run(ctx, events)
-}
-
-// unpackedFor returns a directory with the unpacked revision.
-func (x *Executor) unpackedFor(ctx context.Context, spec *command.Specification) (archive string, cleanUp func(), err error) {
-	if spec.Revision.Type == command.RevisionLocalDirectory {
-		return spec.Revision.Location, func() {}, nil
-	}
-	source, format, err := x.sources.Source(spec)
-	if err != nil {
-		return "", nil, err
-	}
-	dir, err := os.MkdirTemp("", "codedeploy-plan-")
-	if err != nil {
-		return "", nil, fmt.Errorf("cannot unpack the bundle to look at it: %w", err)
-	}
-	cleanUp = func() { os.RemoveAll(dir) }
-	bundle, archive := filepath.Join(dir, "bundle"), filepath.Join(dir, "archive")
-	if _, err = revision.Download(ctx, source, bundle, 0o600, nil); err == nil {
-		err = revision.Unpack(ctx, format, bundle, archive, x.unpackOptions(nil))
-	}
-	if err != nil {
-		cleanUp()
-		return "", nil, err
-	}
-	return archive, cleanUp, nil
+	defer b.close()
+	b.run(ctx, events)
+	return b.plan, ctx.Err()
 }
 
 // planner makes a Plan.
 type planner struct {
 	x       *Executor
 	spec    *command.Specification
-	archive string // of the revision that is planned
+	archive string            // where the revision will be
+	shown   string            // where it is now
+	content *revision.Preview // what will be there, nil before DownloadBundle and if that fails
+	beside  []install.Demand  // what it takes on the disk
+	appSpec *appspec.AppSpec  // of the revision, nil if there is none
+	name    string            // of its AppSpec
+	unread  error             // why there is none
+	temp    string            // where the bundle has been fetched to
+	planned bool              // the Install
+	told    map[string]bool   // problems
 	plan    *Plan
 }
 
-func (b *planner) problem(err error) {
-	for line := range strings.Lines(err.Error()) {
-		b.plan.Problems = append(b.plan.Problems, strings.TrimSpace(line))
+func (b *planner) close() {
+	if b.temp != "" {
+		os.RemoveAll(b.temp)
 	}
 }
 
-func (b *planner) run(ctx context.Context, events []string) error {
-	x, group := b.x, b.spec.GroupID
-	last, ok, err := x.store.LastSuccessful(group)
+// problem notes why the deployment cannot succeed, each reason once. What is said of files of the revision is said of the bundle, which is where
+// they are now.
+func (b *planner) problem(err error) {
+	for line := range strings.Lines(err.Error()) {
+		line = strings.ReplaceAll(strings.TrimSpace(line), b.archive, b.shown)
+		if b.told[line] {
+			continue
+		}
+		b.told[line] = true
+		b.plan.Problems = append(b.plan.Problems, line)
+	}
+}
+
+func (b *planner) warn(format string, args ...any) {
+	b.plan.Warnings = append(b.plan.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (b *planner) run(ctx context.Context, events []string) {
+	group := b.spec.GroupID
+	b.checkState()
+	last, ok, err := b.x.store.LastSuccessful(group)
 	if err != nil {
-		return err
+		b.problem(err)
 	}
 	if ok {
 		b.plan.LastSuccessful = last.ID
-	}
-	a, name, err := readAppSpec(b.archive, b.spec.AppSpecFilename)
-	if err != nil {
-		b.problem(err)
 	}
 	downloaded := false
 	for _, event := range events {
 		switch event {
 		case hooks.DownloadBundle:
-			downloaded = true
 			b.plan.Events = append(b.plan.Events, PlannedEvent{Event: event})
+			if !downloaded {
+				b.download(ctx)
+			}
+			downloaded = true
 		case hooks.Install:
 			b.plan.Events = append(b.plan.Events, PlannedEvent{Event: event})
-			if a != nil {
-				if err := b.install(ctx, a, name); err != nil {
-					return err
-				}
+			if !b.planned { // a second one finds everything done
+				b.install(ctx)
 			}
+			b.planned = true
 		default:
-			b.event(event, a, downloaded)
+			b.event(event, downloaded)
 		}
 	}
-	return nil
+}
+
+// checkState looks whether the deployment could be kept, and whether an Install is under way.
+func (b *planner) checkState() {
+	for _, dir := range []string{b.x.store.Root(), b.x.config.StateDir} {
+		if at := standing(dir); !mayChange(at) {
+			b.problem(fmt.Errorf("cannot keep the deployment in %s: this user may not write to %s; as an ordinary user, give a configuration file with "+
+				"a root_dir of your own", dir, at))
+		}
+	}
+	if _, err := os.Lstat(b.x.installRecord(b.spec.GroupID)); err == nil {
+		b.warn("an Install of this group is under way or was cut off (%s): the next one takes it back first, and this plan is for the host as it is now",
+			b.x.installRecord(b.spec.GroupID))
+	}
+}
+
+// standing is a path, or the nearest directory above it that exists.
+func standing(path string) string {
+	for {
+		if _, err := os.Stat(path); err == nil || filepath.Dir(path) == path {
+			return path
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// download reads the bundle as DownloadBundle would unpack it.
+func (b *planner) download(ctx context.Context) {
+	size, err := b.read(ctx)
+	if err != nil {
+		b.problem(fmt.Errorf("%s: %w", hooks.DownloadBundle, err))
+		b.unread = err
+		return
+	}
+	const block = 4096
+	bytes, files := b.content.Demand(block)
+	b.beside = []install.Demand{{Dir: b.archive, Bytes: bytes + size, Files: files}}
+	b.appSpec, b.name, b.unread = parseAppSpec(b.content, b.archive, b.spec.AppSpecFilename)
+}
+
+// read makes the preview of the revision. size is what its bundle takes on the disk, too.
+func (b *planner) read(ctx context.Context) (size int64, err error) {
+	r, o := b.spec.Revision, b.x.unpackOptions(nil)
+	if r.Type == command.RevisionLocalDirectory {
+		b.content, err = revision.PreviewDirectory(ctx, r.Location, b.archive, o)
+		return 0, err
+	}
+	source, format, err := b.x.sources.Source(b.spec)
+	if err != nil {
+		return 0, err
+	}
+	bundle := r.Location
+	if r.Type != command.RevisionLocalFile {
+		if b.temp, err = os.MkdirTemp("", "codedeploy-plan-"); err != nil {
+			return 0, fmt.Errorf("cannot fetch the bundle to look at it: %w", err)
+		}
+		bundle = filepath.Join(b.temp, "bundle")
+		fetched, err := revision.Download(ctx, source, bundle, 0o600, nil)
+		if err != nil {
+			return 0, err
+		}
+		size = fetched.Bytes
+	}
+	b.content, err = revision.PreviewBundle(ctx, format, bundle, o)
+	return size, disk.Explain(err, b.temp, 0)
 }
 
 // event plans the scripts of a lifecycle event. Before DownloadBundle they are those of an earlier deployment.
-func (b *planner) event(event string, current *appspec.AppSpec, downloaded bool) {
+func (b *planner) event(event string, downloaded bool) {
 	planned := PlannedEvent{Event: event, Revision: hooks.Current.String()}
 	archive, scripts := b.archive, []appspec.Script(nil)
+	var contents hooks.Contents
 	if downloaded {
-		if current != nil {
-			scripts = current.Scripts(event)
+		if b.content != nil {
+			contents = b.content
+		}
+		if b.appSpec != nil {
+			scripts = b.appSpec.Scripts(event)
+			b.unread = asNamed(b.spec.AppSpecFilename, b.name)
+		}
+		if b.unread != nil && b.content != nil {
+			b.once(b.unread, fmt.Errorf("cannot find out what %s has to run: %w", event, b.unread))
+			scripts = nil
 		}
 	} else {
 		planned.Revision = hooks.RevisionOf(event, b.spec.Type, b.spec.Creator).String()
 		whose, s, err := b.x.scripts(event, b.spec)
 		if err != nil {
 			b.problem(err)
-			return
 		}
 		archive, scripts = whose.Archive(), s
 		if whose.ID != b.spec.DeploymentID {
@@ -173,128 +249,62 @@ func (b *planner) event(event string, current *appspec.AppSpec, downloaded bool)
 	for _, s := range scripts {
 		b.plan.Hooks = append(b.plan.Hooks, PlannedHook{Event: event, Location: s.Location, Revision: planned.Revision, Deployment: planned.Deployment,
 			RunAs: s.RunAs, Sudo: s.Sudo, Timeout: int(s.Timeout.Seconds())})
-		warning, err := hooks.Check(archive, s)
+		warning, err := hooks.Check(archive, contents, s)
 		if err != nil {
 			b.problem(fmt.Errorf("%s: %w", event, err))
 		}
 		if warning != "" {
-			b.plan.Warnings = append(b.plan.Warnings, fmt.Sprintf("%s: %s: %s", event, s.Location, warning))
+			b.warn("%s: %s: %s", event, s.Location, warning)
 		}
 	}
 }
 
-func (b *planner) install(ctx context.Context, a *appspec.AppSpec, name string) error {
-	for _, w := range a.Warnings {
-		b.plan.Warnings = append(b.plan.Warnings, name+": "+w.String())
-	}
-	if err := checkEvents(a, name, b.spec.AllPossibleLifecycleEvents); err != nil {
+// once notes a problem that several events have by its cause.
+func (b *planner) once(cause, err error) {
+	if key := "cause: " + cause.Error(); !b.told[key] {
+		b.told[key] = true
 		b.problem(err)
 	}
-	request, err := b.x.installRequest(b.spec, b.archive, a, name, zap.NewNop())
+}
+
+func (b *planner) install(ctx context.Context) {
+	a := b.appSpec
+	if a == nil {
+		if b.unread != nil && b.content != nil {
+			b.once(b.unread, b.unread)
+		}
+		return
+	}
+	for _, w := range a.Warnings {
+		b.warn("%s: %s", b.name, w)
+	}
+	if err := checkEvents(a, b.name, b.spec.AllPossibleLifecycleEvents); err != nil {
+		b.problem(err)
+	}
+	request, err := b.x.installRequest(b.spec, b.archive, a, b.name, zap.NewNop())
 	if err != nil {
 		b.problem(err)
-		return nil
+		return
 	}
+	request.Contents, request.Beside = b.content, b.beside
 	plan, err := install.Build(ctx, request)
 	var impossible *install.Error
 	if errors.As(err, &impossible) {
 		for _, p := range impossible.Problems {
-			b.plan.Problems = append(b.plan.Problems, p.String())
+			b.problem(errors.New(p.String()))
 		}
-		return nil
+		b.plan.Space = append(b.plan.Space, impossible.Space...)
+		return
 	}
 	if err != nil {
-		return err
+		if ctx.Err() == nil {
+			b.problem(fmt.Errorf("%s: %w", hooks.Install, err))
+		}
+		return
 	}
 	for _, w := range plan.Warnings() {
-		b.plan.Warnings = append(b.plan.Warnings, w.String())
+		b.warn("%s", w)
 	}
 	plan.Explain()
-	b.plan.install, b.plan.Changes = plan, plan.Changes()
-	return nil
-}
-
-// WriteTo prints the plan for people.
-func (p *Plan) WriteTo(w io.Writer) (int64, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Deployment group %s; ", p.Group)
-	if p.LastSuccessful == "" {
-		b.WriteString("nothing of it was installed here before.\n")
-	} else {
-		fmt.Fprintf(&b, "installed here is deployment %s.\n", p.LastSuccessful)
-	}
-	for _, e := range p.Events {
-		switch {
-		case e.Event == hooks.Install && p.install != nil:
-			fmt.Fprintf(&b, "\n%s\n", e.Event)
-			out := bufio.NewWriter(&indented{w: &b, prefix: "    "})
-			if _, err := p.install.WriteTo(out); err != nil {
-				return 0, err
-			}
-			if err := out.Flush(); err != nil {
-				return 0, err
-			}
-			b.WriteString("\n")
-		case e.Revision == "":
-			fmt.Fprintf(&b, "%s\n", e.Event)
-		case e.Scripts == 0:
-			fmt.Fprintf(&b, "%-20s nothing to do\n", e.Event)
-		default:
-			whose := e.Revision
-			if e.Deployment != "" {
-				whose += " (" + e.Deployment + ")"
-			}
-			fmt.Fprintf(&b, "%-20s of the %s\n", e.Event, whose)
-			for _, h := range p.Hooks {
-				if h.Event == e.Event {
-					fmt.Fprintf(&b, "    %s\n", h)
-				}
-			}
-		}
-	}
-	for _, x := range []struct {
-		title string
-		lines []string
-	}{{"Warnings", p.Warnings}, {"The deployment would fail", p.Problems}} {
-		if len(x.lines) > 0 {
-			fmt.Fprintf(&b, "\n%s:\n", x.title)
-			for _, l := range x.lines {
-				fmt.Fprintf(&b, "  - %s\n", plaintext.Line(l))
-			}
-		}
-	}
-	n, err := io.WriteString(w, b.String())
-	return int64(n), err
-}
-
-// String is one line for people.
-func (h PlannedHook) String() string {
-	s := plaintext.Line(h.Location)
-	if h.RunAs != "" {
-		s += " as user " + h.RunAs
-	}
-	if h.Sudo {
-		s += " through sudo"
-	}
-	return fmt.Sprintf("%s, at most %d s", s, h.Timeout)
-}
-
-// indented puts a prefix before each line.
-type indented struct {
-	w      io.Writer
-	prefix string
-	inside bool // of a line
-}
-
-func (i *indented) Write(text []byte) (int, error) {
-	for line := range strings.Lines(string(text)) {
-		if !i.inside {
-			line = i.prefix + line
-		}
-		i.inside = !strings.HasSuffix(line, "\n")
-		if _, err := io.WriteString(i.w, line); err != nil {
-			return 0, err
-		}
-	}
-	return len(text), nil
+	b.plan.install, b.plan.Changes, b.plan.Space = plan, plan.Changes(), slices.Clone(plan.Space())
 }

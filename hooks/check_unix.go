@@ -3,6 +3,7 @@
 package hooks
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,8 +25,14 @@ func checkUser(script appspec.Script) error {
 }
 
 // checkInterpreter checks that the program which the script's first line names is on this host.
-func checkInterpreter(path string) error {
-	rest, ok := strings.CutPrefix(firstLine(path), "#!")
+func checkInterpreter(path string, open func(string) (io.ReadCloser, error)) error {
+	f, err := open(path)
+	if err != nil {
+		return nil // root reads everything; for another user the start will tell
+	}
+	defer f.Close()
+	line := firstLineOf(f)
+	rest, ok := strings.CutPrefix(line, "#!")
 	if !ok {
 		return nil
 	}
@@ -41,7 +48,7 @@ func checkInterpreter(path string) error {
 		return nil // relative to the directory it is run in
 	}
 	if _, err := os.Stat(program); os.IsNotExist(err) {
-		return explainStart(path, syscall.ENOENT)
+		return explainStart(line, syscall.ENOENT)
 	}
 	return nil
 }

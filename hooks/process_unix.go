@@ -134,12 +134,8 @@ func makeExecutable(archive, path string, info fs.FileInfo) (warning string, err
 	if err != nil {
 		return "", err
 	}
-	root, err := filepath.EvalSymlinks(archive)
-	if err != nil {
-		return "", err
-	}
-	if !strings.HasPrefix(real, root+string(filepath.Separator)) {
-		return "", fmt.Errorf("it is a link to %s, which is not part of the revision", real)
+	if out := outsideOf(archive, path); out != "" {
+		return "", outsideError(out)
 	}
 	if err := os.Chmod(real, info.Mode().Perm()|0o111); err != nil {
 		return "", err
@@ -193,20 +189,19 @@ func startScript(job Job, path string, group *cgroup) (*script, error) {
 			errW.Close()
 			return &script{proc: proc, group: group, stdout: outR, stderr: errR}, nil
 		}
-		err = explainStart(path, err)
+		err = explainStart(firstLine(path), err)
 	}
 	return nil, errors.Join(err, outR.Close(), outW.Close(), errR.Close(), errW.Close())
 }
 
-// explainStart says what usually is behind a script that is there and cannot be started.
-func explainStart(path string, err error) error {
+// explainStart says what usually is behind a script that is there and cannot be started; line is its first one.
+func explainStart(line string, err error) error {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return err
 	}
 	switch errno {
 	case syscall.ENOENT:
-		line := firstLine(path)
 		hint := ""
 		if strings.HasSuffix(line, "\r") {
 			hint = "; the script has Windows line ends: save it with \\n only"
@@ -224,8 +219,12 @@ func firstLine(path string) string {
 		return ""
 	}
 	defer f.Close()
+	return firstLineOf(f)
+}
+
+func firstLineOf(r io.Reader) string {
 	buf := make([]byte, 256)
-	n, _ := f.Read(buf)
+	n, _ := r.Read(buf)
 	line, _, _ := strings.Cut(string(buf[:n]), "\n")
 	return line
 }

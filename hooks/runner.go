@@ -113,7 +113,7 @@ func run(job Job, out *output, group *cgroup) (*Record, <-chan struct{}) {
 	if job.First {
 		out.line("LifecycleEvent - " + plaintext.Line(job.Event))
 	}
-	path, info, failure := locate(job.Archive, job.Location)
+	path, info, failure := locate(job.Archive, job.Location, os.Stat)
 	if failure != nil {
 		return fail(failure.Code, "%s", failure.Message)
 	}

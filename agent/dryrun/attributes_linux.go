@@ -30,12 +30,12 @@ var ignored = []string{"trusted.overlay.", "user.overlay.", "security.ima", "sec
 func (d *differ) attributes(name string, info, was fs.FileInfo) {
 	const bits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 	if a, b := info.Mode()&bits, was.Mode()&bits; a != b {
-		d.add(name, install.Mode, "%s instead of %s", octal(a), octal(b))
+		d.add(name, install.Mode, info, "%s instead of %s", octal(a), octal(b))
 	}
 	if !d.v.settings.User {
 		uid, gid, _ := ownerOf(info)
 		if u, g, _ := ownerOf(was); u != uid || g != gid {
-			d.add(name, install.Owner, "%s instead of %s", names(uid, gid), names(u, g))
+			d.add(name, install.Owner, info, "%s instead of %s", names(uid, gid), names(u, g))
 		}
 	}
 	before := map[string]string{}
@@ -89,7 +89,7 @@ func (d *differ) compare(name string, after, before map[string]string) {
 		if had {
 			text += " instead of " + showAttribute(key, was)
 		}
-		d.add(name, action(key), "%s", text)
+		d.add(name, action(key), nil, "%s", text)
 	}
 }
 

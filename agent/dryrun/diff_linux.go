@@ -76,8 +76,24 @@ func (v *view) observe() (*Observation, error) {
 
 func (d *differ) path(rel string) string { return path.Join(d.layer.path, rel) }
 
-func (d *differ) add(rel string, a install.Action, format string, args ...any) {
-	d.changes = append(d.changes, install.Change{Path: d.path(rel), Action: a, Detail: fmt.Sprintf(format, args...)})
+func (d *differ) add(rel string, a install.Action, what fs.FileInfo, format string, args ...any) {
+	d.changes = append(d.changes, install.Change{Path: d.path(rel), Action: a, Kind: changeKind(what), Detail: fmt.Sprintf(format, args...)})
+}
+
+// changeKind is the kind of a change's path, "" for a setting.
+func changeKind(info fs.FileInfo) string {
+	if info == nil {
+		return ""
+	}
+	switch m := info.Mode(); {
+	case m.IsRegular():
+		return install.KindFile
+	case m.IsDir():
+		return install.KindDirectory
+	case m&fs.ModeSymlink != 0:
+		return install.KindLink
+	}
+	return "special file"
 }
 
 // directory compares what a directory of the upper layer has with the lower one; old says that the lower layer has the directory.
@@ -144,13 +160,13 @@ func (d *differ) entry(name string, info, was fs.FileInfo) error {
 	case was == nil && isStandIn(in(d.layer.upper, name), info):
 		// it was put there for a package that was not really installed
 	case was == nil:
-		d.add(name, install.Create, "%s%s", describe(info), d.target(name, info))
+		d.add(name, install.Create, info, "%s%s", describe(info), d.target(name, info))
 		d.created(name)
 	case was.Mode().Type() != info.Mode().Type():
-		d.add(name, install.Overwrite, "%s was %s", describe(info), kind(was))
+		d.add(name, install.Overwrite, info, "%s was %s", describe(info), kind(was))
 	case info.Mode()&fs.ModeSymlink != 0:
 		if before, after := d.link(d.layer.lower, name), d.link(d.layer.upper, name); before != after {
-			d.add(name, install.Overwrite, "leads to %s instead of %s", after, before)
+			d.add(name, install.Overwrite, info, "leads to %s instead of %s", after, before)
 		}
 	default:
 		changed, err := d.differ(name, info, was)
@@ -159,10 +175,10 @@ func (d *differ) entry(name string, info, was fs.FileInfo) error {
 		}
 		if d.v.broker.beganEmpty(d.path(name)) {
 			if info.Size() > 0 {
-				d.add(name, install.Overwrite, "%d bytes; this user cannot read what was there", info.Size())
+				d.add(name, install.Overwrite, info, "%d bytes; this user cannot read what was there", info.Size())
 			}
 		} else if changed {
-			d.add(name, install.Overwrite, "%d bytes, %d before", info.Size(), was.Size())
+			d.add(name, install.Overwrite, info, "%d bytes, %d before", info.Size(), was.Size())
 		}
 		d.attributes(name, info, was)
 	}
@@ -172,10 +188,10 @@ func (d *differ) entry(name string, info, was fs.FileInfo) error {
 func (d *differ) dir(name string, info, was fs.FileInfo) error {
 	switch {
 	case was == nil:
-		d.add(name, install.Mkdir, "%s%s", describe(info), d.target(name, info))
+		d.add(name, install.Create, info, "%s%s", describe(info), d.target(name, info))
 		d.created(name)
 	case !was.IsDir():
-		d.add(name, install.Overwrite, "%s was %s", describe(info), kind(was))
+		d.add(name, install.Overwrite, info, "%s was %s", describe(info), kind(was))
 		was = nil
 	default:
 		d.attributes(name, info, was)
@@ -217,10 +233,10 @@ func (d *differ) gone() {
 
 func (d *differ) deleted(name string, was fs.FileInfo) {
 	if !was.IsDir() {
-		d.add(name, install.Delete, "")
+		d.add(name, install.Delete, was, "")
 		return
 	}
-	d.add(name, install.Delete, "directory with %d files", d.files(name))
+	d.add(name, install.Delete, was, "directory with %d files", d.files(name))
 }
 
 // removed says that the layer's directory is gone.
@@ -229,7 +245,8 @@ func (d *differ) removed() {
 	if d.layer.lower != nil {
 		n = d.files(".")
 	}
-	d.add(".", install.Delete, "directory with %d files", n)
+	d.changes = append(d.changes, install.Change{Path: d.path("."), Action: install.Delete, Kind: install.KindDirectory,
+		Detail: fmt.Sprintf("directory with %d files", n)})
 }
 
 // files counts the files in a directory as it was.

@@ -198,7 +198,7 @@ func (o *owners) report(d *differ) {
 			continue
 		}
 		i := slices.IndexFunc(d.changes, func(c install.Change) bool {
-			return c.Path == path && (c.Action == install.Create || c.Action == install.Mkdir)
+			return c.Path == path && c.Action == install.Create
 		})
 		if i >= 0 {
 			d.changes[i].Detail += ", owner " + names(who.uid, who.gid)

@@ -121,3 +121,57 @@ func encode(list []aclEntry) []byte {
 	}
 	return out
 }
+
+// decode reads a list as the kernel has it, nil for what is none.
+func decode(data []byte) []aclEntry {
+	if len(data) < 4 {
+		return nil
+	}
+	var list []aclEntry
+	for at := data[4:]; len(at) >= 8; at = at[8:] {
+		list = append(list, aclEntry{binary.LittleEndian.Uint16(at), binary.LittleEndian.Uint16(at[2:]), binary.LittleEndian.Uint32(at[4:])})
+	}
+	return list
+}
+
+// extended says whether a list says more than a mode.
+func extended(list []aclEntry) bool {
+	return slices.ContainsFunc(list, func(e aclEntry) bool { return e.tag == tagUser || e.tag == tagGroup || e.tag == tagMask })
+}
+
+// permissions are the permission bits of a file with the list.
+func permissions(list []aclEntry) uint32 {
+	group := tagOwnerGroup
+	if slices.ContainsFunc(list, func(e aclEntry) bool { return e.tag == tagMask }) {
+		group = tagMask
+	}
+	mode := uint32(0)
+	for _, e := range list {
+		switch e.tag {
+		case tagOwner:
+			mode |= uint32(e.perm) << 6
+		case group:
+			mode |= uint32(e.perm) << 3
+		case tagOther:
+			mode |= uint32(e.perm)
+		}
+	}
+	return mode
+}
+
+// underMode is the list of a file after chmod: the mode says the owner's and others' rights, and the mask or, without one, the group's.
+func underMode(list []aclEntry, mode uint32) []aclEntry {
+	out := slices.Clone(list)
+	masked := slices.ContainsFunc(list, func(e aclEntry) bool { return e.tag == tagMask })
+	for i := range out {
+		switch tag := out[i].tag; {
+		case tag == tagOwner:
+			out[i].perm = uint16(mode >> 6 & 7)
+		case tag == tagMask || tag == tagOwnerGroup && !masked:
+			out[i].perm = uint16(mode >> 3 & 7)
+		case tag == tagOther:
+			out[i].perm = uint16(mode & 7)
+		}
+	}
+	return out
+}

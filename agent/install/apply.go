@@ -30,6 +30,9 @@ func (p *Plan) Apply(ctx context.Context, work *progress.Work) error {
 	if p.applied {
 		return errors.New("cannot apply a plan twice")
 	}
+	if p.request.Contents != nil {
+		return errors.New("cannot apply a plan for a revision that has not been unpacked")
+	}
 	p.applied = true
 	a := &application{plan: p, ctx: ctx, work: work, staged: map[string]string{}, record: &record{path: p.request.RecordFile}}
 	defer a.from.close()

@@ -37,10 +37,21 @@ func (b *builder) checkAccess() {
 	}
 }
 
-// demand is what an Install needs of one file system.
-type demand struct {
-	dir          string // a directory on it
-	bytes, files int64
+// Demand is what something takes of the file system that a directory is on. The directory need not exist: the nearest one above it that does
+// counts.
+type Demand struct {
+	Dir          string
+	Bytes, Files int64
+}
+
+// Space is what an Install needs of a file system and what is free there.
+type Space struct {
+	Dir    string `json:"path"` // a directory on it
+	Needed int64  `json:"needed_bytes"`
+	Free   int64  `json:"free_bytes"`
+	// Files counts inodes: of FilesFree, -1 means as many as fit.
+	Files     int64 `json:"needed_files"`
+	FilesFree int64 `json:"free_files"`
 }
 
 // block is the usual size of a file system's blocks; a file takes whole ones.
@@ -48,7 +59,26 @@ const block = 4096
 
 // checkSpace checks that the new files fit beside the old ones, which stay until everything has succeeded.
 func (b *builder) checkSpace() {
-	demands := map[uint64]*demand{}
+	var demands []*Demand
+	on := map[uint64]*Demand{}
+	add := func(dir string, bytes int64, files int64) {
+		i, err := os.Lstat(dir)
+		if err != nil {
+			return // another check has told
+		}
+		device := infoOf(i).dev
+		if device == 0 {
+			device = volume(dir)
+		}
+		d := on[device]
+		if d == nil {
+			d = &Demand{Dir: dir}
+			on[device] = d
+			demands = append(demands, d)
+		}
+		d.Bytes += bytes
+		d.Files += files
+	}
 	for _, s := range b.plan.steps {
 		dir, need := "", int64(block)
 		switch {
@@ -67,34 +97,34 @@ func (b *builder) checkSpace() {
 		for b.made[dir] != nil && !b.made[dir].kept() {
 			dir = b.made[dir].dir
 		}
-		i, err := os.Lstat(dir)
-		if err != nil {
-			continue // another check has told
-		}
-		device := infoOf(i).dev
-		if device == 0 {
-			device = volume(dir)
-		}
-		d := demands[device]
-		if d == nil {
-			d = &demand{dir: dir}
-			demands[device] = d
-		}
-		d.bytes += need
-		d.files++
+		add(dir, need, 1)
+	}
+	for _, d := range b.plan.request.Beside {
+		add(standing(d.Dir), d.Bytes, d.Files)
 	}
 	for _, d := range demands {
-		room, ok := disk.Free(d.dir)
+		room, ok := disk.Free(d.Dir)
 		if !ok {
 			continue
 		}
-		if d.bytes > room.Bytes {
-			b.problem(0, d.dir, "free some space or use a larger volume; old and new files are on the disk together until the install has succeeded",
-				"the file system of %s has too little space: %s are needed and %s are free", show(d.dir), disk.Size(d.bytes), disk.Size(room.Bytes))
+		b.plan.space = append(b.plan.space, Space{Dir: d.Dir, Needed: d.Bytes, Free: room.Bytes, Files: d.Files, FilesFree: room.Files})
+		if d.Bytes > room.Bytes {
+			b.problem(0, d.Dir, "free some space or use a larger volume; old and new files are on the disk together until the install has succeeded",
+				"the file system of %s has too little space: %s are needed and %s are free", show(d.Dir), disk.Size(d.Bytes), disk.Size(room.Bytes))
 		}
-		if room.Files != disk.NoLimit && d.files > room.Files {
-			b.problem(0, d.dir, "remove files that are not needed", "the file system of %s has room for %d more files and %d are needed", show(d.dir), room.Files, d.files)
+		if room.Files != disk.NoLimit && d.Files > room.Files {
+			b.problem(0, d.Dir, "remove files that are not needed", "the file system of %s has room for %d more files and %d are needed", show(d.Dir), room.Files, d.Files)
 		}
+	}
+}
+
+// standing is a directory, or the nearest one above it that exists.
+func standing(dir string) string {
+	for {
+		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
+			return dir
+		}
+		dir = filepath.Dir(dir)
 	}
 }
 

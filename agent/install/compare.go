@@ -1,8 +1,6 @@
 package install
 
 import (
-	"bufio"
-	"io"
 	"os"
 	"path/filepath"
 )
@@ -24,7 +22,7 @@ func (b *builder) compare() error {
 			f.unchanged = err == nil && text == f.text && sameOwner(f.was, f.info.uid, f.info.gid)
 			continue
 		}
-		f.unchanged = f.settled() && plain(place) && sameContent(filepath.Join(f.from, f.base), place)
+		f.unchanged = f.settled() && plain(place) && b.plan.reader.same(filepath.Join(f.from, f.base), place)
 	}
 	return nil
 }
@@ -58,43 +56,3 @@ func (g *grant) owner(uid, gid int, mode uint32) (int, int, uint32) {
 }
 
 func sameOwner(i info, uid, gid int) bool { return i.uid == uid && i.gid == gid }
-
-// sameContent compares two files; what cannot be read is not the same.
-func sameContent(a, b string) bool {
-	x, ok := openRegular(a)
-	if !ok {
-		return false
-	}
-	defer x.Close()
-	y, ok := openRegular(b)
-	if !ok {
-		return false
-	}
-	defer y.Close()
-	const size = 64 << 10
-	p, q := bufio.NewReaderSize(x, size), bufio.NewReaderSize(y, size)
-	for {
-		u, e := p.Peek(size)
-		v, g := q.Peek(size)
-		if string(u) != string(v) || e != g || e != nil && e != io.EOF {
-			return false
-		}
-		if e == io.EOF {
-			return true
-		}
-		p.Discard(size) // both hold that much, so it cannot fail
-		q.Discard(size)
-	}
-}
-
-func openRegular(path string) (*os.File, bool) {
-	f, err := openState(path)
-	if err != nil {
-		return nil, false
-	}
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		f.Close()
-		return nil, false
-	}
-	return f, true
-}

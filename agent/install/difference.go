@@ -3,7 +3,8 @@ package install
 import (
 	"bytes"
 	"fmt"
-	"os"
+	"hash/maphash"
+	"io"
 	"path/filepath"
 	"unicode/utf8"
 
@@ -17,14 +18,14 @@ func (p *Plan) Explain() { p.explain = true }
 const comparable = 1 << 20
 
 // difference says how the file of the revision differs from the one at its place.
-func (f *fileStep) difference() string {
+func (f *fileStep) difference(from reader) string {
 	if f.was.kind != regular || f.info.kind != regular {
 		return ""
 	}
 	before, after := filepath.Join(f.dir, f.name), filepath.Join(f.from, f.base)
 	if f.was.size <= comparable && f.info.size <= comparable {
-		old, err1 := os.ReadFile(before)
-		new, err2 := os.ReadFile(after)
+		old, err1 := content(unpacked{}, before, f.was.size)
+		new, err2 := content(from, after, f.info.size)
 		switch {
 		case err1 != nil || err2 != nil:
 		case bytes.Equal(old, new):
@@ -33,18 +34,35 @@ func (f *fileStep) difference() string {
 			added, removed := lineCounts(old, new)
 			return fmt.Sprintf("+%d -%d lines", added, removed)
 		}
+	} else if f.was.size == f.info.size && from.same(after, before) {
+		return "same content"
 	}
 	return fmt.Sprintf("%s before", disk.Size(f.was.size))
 }
 
+// content reads a file of about a size, and no more of it than can be compared.
+func content(from reader, path string, size int64) ([]byte, error) {
+	f, err := from.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var b bytes.Buffer
+	b.Grow(int(size) + bytes.MinRead)
+	_, err = b.ReadFrom(io.LimitReader(f, comparable))
+	return b.Bytes(), err
+}
+
+var lineSeed = maphash.MakeSeed()
+
 // lineCounts is how many lines of new are not in old and the other way round, whatever their order.
 func lineCounts(old, new []byte) (added, removed int) {
-	count := map[string]int{}
+	count := map[uint64]int{}
 	for line := range bytes.Lines(old) {
-		count[string(line)]++
+		count[maphash.Bytes(lineSeed, line)]++
 	}
 	for line := range bytes.Lines(new) {
-		count[string(line)]--
+		count[maphash.Bytes(lineSeed, line)]--
 	}
 	for _, n := range count {
 		if n > 0 {

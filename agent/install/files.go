@@ -3,7 +3,6 @@ package install
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -25,7 +24,7 @@ func (b *builder) mapping(f *appspec.File) error {
 		return nil
 	}
 	from := filepath.Join(b.plan.root, rel)
-	real, err := filepath.EvalSymlinks(filepath.Dir(from))
+	real, err := b.plan.reader.resolve(filepath.Dir(from))
 	if rel == "." {
 		real, err = b.plan.root, nil
 	}
@@ -43,12 +42,8 @@ func (b *builder) mapping(f *appspec.File) error {
 		} else {
 			from = filepath.Join(real, filepath.Base(from))
 		}
-		fi, e := os.Lstat(from)
-		if e != nil && !missing(e) {
-			return fmt.Errorf("cannot read the revision: %w", e)
-		}
-		if e == nil {
-			found = infoOf(fi)
+		if found, err = b.plan.reader.look(from); err != nil && !missing(err) {
+			return fmt.Errorf("cannot read the revision: %w", err)
 		}
 	}
 	if found.kind == absent {
@@ -123,11 +118,11 @@ func (b *builder) asDirectory(path string, i info, walked []string) string {
 	case directory:
 		return path
 	case link:
-		end, err := filepath.EvalSymlinks(path)
+		end, err := b.plan.reader.resolve(path)
 		if err != nil || !within(b.plan.root, end) || slices.Contains(walked, end) {
 			return ""
 		}
-		if fi, err := os.Lstat(end); err == nil && fi.IsDir() {
+		if i, err := b.plan.reader.look(end); err == nil && i.kind == directory {
 			return end
 		}
 	}
@@ -139,19 +134,11 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
-	d, err := openSeen(dir)
+	entries, err := b.plan.reader.list(dir)
 	if err != nil {
 		return fmt.Errorf("cannot read the revision: %w", err)
 	}
-	entries, err := d.ReadDir(-1)
-	if err := cmp.Or(err, d.Close()); err != nil {
-		return fmt.Errorf("cannot read the revision: %w", err)
-	}
 	for _, e := range entries {
-		fi, err := e.Info()
-		if err != nil {
-			return fmt.Errorf("cannot read the revision: %w", err)
-		}
 		if linked {
 			most := cmp.Or(b.plan.options.maxExpanded, maxExpanded)
 			if b.expanded++; b.expanded == most {
@@ -162,8 +149,8 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 				return nil
 			}
 		}
-		i, below, to := infoOf(fi), filepath.Join(rel, e.Name()), filepath.Join(dest, e.Name())
-		from, shown := filepath.Join(dir, e.Name()), written+"/"+e.Name()
+		i, below, to := e.info, filepath.Join(rel, e.name), filepath.Join(dest, e.name)
+		from, shown := filepath.Join(dir, e.name), written+"/"+e.name
 		if sub := b.asDirectory(from, i, walked); sub != "" {
 			if b.require(to, line) == "" {
 				continue
@@ -209,7 +196,7 @@ func (b *builder) add(from, base, rel, written string, i info, path string, line
 		return
 	}
 	if !install {
-		b.plan.retained = append(b.plan.retained, path)
+		b.plan.retained = append(b.plan.retained, f)
 		return
 	}
 	if old := b.plan.view.gone[place]; old != nil {
@@ -224,14 +211,14 @@ func (b *builder) add(from, base, rel, written string, i info, path string, line
 func (b *builder) source(f *fileStep, from string, line int) bool {
 	switch f.info.kind {
 	case link:
-		text, err := os.Readlink(from)
+		text, err := b.plan.reader.text(from)
 		if err != nil {
 			b.problem(line, f.source, "", "cannot read the link %s of the revision: %v", show(f.source), err)
 			return false
 		}
 		f.text = text
 	case regular:
-		if err := mayRead(from); err != nil {
+		if err := b.plan.reader.mayRead(from, f.info); err != nil {
 			b.problem(line, f.source, "", "cannot read %s of the revision: %v", show(f.source), err)
 			return false
 		}

@@ -421,6 +421,23 @@ func (o *opened) lists() map[string][]byte {
 	return found
 }
 
+// listsAt reads the access control lists of what stands at a path that has no links, nil for none.
+func listsAt(path string) (access, inherited []aclEntry) {
+	read := func(name string) []aclEntry {
+		buffer := make([]byte, 4<<10)
+		n, err := unix.Lgetxattr(path, name, buffer)
+		if err == unix.ERANGE {
+			buffer = make([]byte, 64<<10)
+			n, err = unix.Lgetxattr(path, name, buffer)
+		}
+		if err != nil {
+			return nil
+		}
+		return decode(buffer[:n])
+	}
+	return read(aclAccess), read(aclDefault)
+}
+
 // setLists puts lists back.
 func (o *opened) setLists(lists map[string][]byte) error {
 	for name, content := range lists {

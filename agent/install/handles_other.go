@@ -180,6 +180,8 @@ func (o *opened) set(a attributes) error {
 
 func (o *opened) lists() map[string][]byte { return nil }
 
+func listsAt(string) (access, inherited []aclEntry) { return nil, nil }
+
 func (o *opened) setLists(map[string][]byte) error { return nil }
 
 // aclSupport says why access control lists cannot be set here.

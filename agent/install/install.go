@@ -22,6 +22,11 @@ import (
 type Request struct {
 	// Archive is the absolute path of the unpacked revision.
 	Archive string
+	// Contents is the revision if it has not been unpacked at Archive yet. The plan then only tells what an Install would do; it cannot be
+	// applied.
+	Contents Contents
+	// Beside is what else will be on the disk before the Install begins, such as the unpacked revision that Contents stands for.
+	Beside  []Demand
 	AppSpec *appspec.AppSpec
 	// AppSpecName is the AppSpec's file name, for messages.
 	AppSpecName string
@@ -86,18 +91,16 @@ func build(ctx context.Context, r Request, o options) (*Plan, error) {
 	if r.AppSpecName == "" {
 		r.AppSpecName = appspec.DefaultName
 	}
-	root, err := filepath.EvalSymlinks(r.Archive)
+	root, from, err := r.revision()
 	if err != nil {
-		return nil, fmt.Errorf("cannot find the unpacked revision: %w", err)
-	}
-	if fi, err := os.Stat(root); err != nil || !fi.IsDir() {
-		return nil, fmt.Errorf("cannot use %s as the unpacked revision: it is not a directory", r.Archive)
+		return nil, err
 	}
 	left, err := readRemains(r.CleanupFile, r.InstructionsFile)
 	if err != nil {
 		return nil, err
 	}
 	b := newBuilder(ctx, r, o, root, left)
+	b.plan.reader = from
 	if err := b.run(); err != nil {
 		return nil, err
 	}
@@ -105,7 +108,22 @@ func build(ctx context.Context, r Request, o options) (*Plan, error) {
 		r.Log.Warn(w.Message, zap.String("path", w.Path), zap.Int("line", w.Line), zap.String("hint", w.Hint))
 	}
 	if len(b.problems) > 0 {
-		return nil, &Error{AppSpec: r.AppSpecName, Problems: b.problems}
+		return nil, &Error{AppSpec: r.AppSpecName, Problems: b.problems, Space: b.plan.space}
 	}
 	return b.plan, nil
+}
+
+// revision is where and how to read the revision.
+func (r *Request) revision() (root string, from reader, err error) {
+	if r.Contents != nil {
+		root = filepath.Clean(r.Archive)
+		return root, packed{root, r.Contents}, nil
+	}
+	if root, err = filepath.EvalSymlinks(r.Archive); err != nil {
+		return "", nil, fmt.Errorf("cannot find the unpacked revision: %w", err)
+	}
+	if fi, err := os.Stat(root); err != nil || !fi.IsDir() {
+		return "", nil, fmt.Errorf("cannot use %s as the unpacked revision: it is not a directory", r.Archive)
+	}
+	return root, unpacked{}, nil
 }

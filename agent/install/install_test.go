@@ -816,18 +816,19 @@ func TestChangesAndText(t *testing.T) {
 	_, second, _, text2 := scene(h)
 	p, err := h.plan(second, text2)
 	h.must(err)
-	got := map[Action]int{}
+	got := map[string]int{}
 	for _, c := range p.Changes() {
-		got[c.Action]++
+		got[c.Kind+" "+string(c.Action)]++
 	}
-	for action, want := range map[Action]int{Create: 6, Overwrite: 7, Delete: 8, Mode: 8} {
-		if got[action] != want {
-			t.Errorf("%d changes %s, want %d: %+v", got[action], action, want, p.Changes())
+	for what, want := range map[string]int{"file create": 6, "directory create": 2, "file overwrite": 5, "link overwrite": 2, "directory overwrite": 2,
+		"file delete": 6, "directory delete": 2, "file mode": 2, "directory mode": 6} {
+		if got[what] != want {
+			t.Errorf("%d changes %s, want %d: %+v", got[what], what, want, p.Changes())
 		}
 	}
 	var b bytes.Buffer
 	n, err := p.WriteTo(&b)
-	if err != nil || n != int64(b.Len()) || !strings.HasSuffix(b.String(), p.Summary()+"\n") || !strings.Contains(b.String(), `odd\nname"`) {
+	if err != nil || n != int64(b.Len()) || !strings.Contains(b.String(), "\n"+p.Summary()+"\nspace at ") || !strings.Contains(b.String(), `odd\nname"`) {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }

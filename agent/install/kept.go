@@ -1,7 +1,6 @@
 package install
 
 import (
-	"os"
 	"path/filepath"
 )
 
@@ -39,10 +38,7 @@ func (a *application) renew(d *dirStep) error {
 		return err
 	}
 	defer o.close()
-	fresh := info{kind: directory, uid: os.Geteuid(), gid: os.Getegid(), mode: freshDirectory}
-	if parent.mode&0o2000 != 0 { // what is made there gets its group
-		fresh.gid, fresh.mode = parent.gid, fresh.mode|0o2000
-	}
+	fresh := freshIn(parent.mode, parent.gid)
 	if o.info.uid == noID {
 		fresh.uid, fresh.gid = noID, noID
 	}

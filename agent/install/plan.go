@@ -10,14 +10,16 @@ type Plan struct {
 	request  Request
 	options  options
 	root     string // the archive's path without links
+	reader   reader
 	left     *remains
 	view     *view
-	steps    []step   // directories and files in the order of the official agent's instructions
-	retained []string // existing files that stay as they are
-	grants   []target // permissions in the order of the official agent's instructions
+	steps    []step      // directories and files in the order of the official agent's instructions
+	retained []*fileStep // not installed, because what exists stays as it is
+	grants   []target    // permissions in the order of the official agent's instructions
 	outside  []*outside
 	warnings []Problem
 	log      *zap.Logger
+	space    []Space
 	applied  bool
 	explain  bool // see Explain
 }

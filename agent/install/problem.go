@@ -35,6 +35,7 @@ func (p Problem) String() string {
 type Error struct {
 	AppSpec  string // the AppSpec's file name
 	Problems []Problem
+	Space    []Space // what the Install needs and finds, as in Plan.Space
 }
 
 // maxListed keeps the text of an error readable; the rest is counted. Problems has them all.

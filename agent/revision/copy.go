@@ -54,11 +54,12 @@ func copyContents(ctx context.Context, src, dst string, o UnpackOptions, as func
 		return err
 	}
 	c := &copier{ctx: ctx, o: o, gauge: disk.Gauge{Dir: filepath.Dir(dst)}, as: as}
-	c.tree = newTree(s.root, func(bool) error { return c.gauge.Made(0) })
+	t := newTree(s.root, func(bool) error { return c.gauge.Made(0) })
+	c.to = onDisk{t}
 	err = c.directory(from, ".")
-	c.tree.close()
+	t.close()
 	if err == nil {
-		err = c.tree.finish(ctx, ".", o.mode())
+		err = t.finish(ctx, ".", o.mode())
 	}
 	if err == nil {
 		err = s.publish(".")
@@ -82,8 +83,16 @@ func outside(src, dst string) error {
 	if err != nil {
 		return err
 	}
-	if at, err = filepath.EvalSymlinks(at); err != nil {
-		return err
+	for { // a host that has had no deployment has no deployment root yet
+		real, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			at = real
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) || filepath.Dir(at) == at {
+			return err
+		}
+		at = filepath.Dir(at)
 	}
 	for {
 		if info, err := os.Stat(at); err == nil && os.SameFile(info, top) {
@@ -100,9 +109,11 @@ func outside(src, dst string) error {
 type copier struct {
 	ctx   context.Context
 	o     UnpackOptions
-	tree  *tree
+	to    sink
 	gauge disk.Gauge
 	as    func(fs.FileInfo) attributes // of the copy of an entry
+	// glance is told of a file instead of to, which then gets no content.
+	glance func(name string, a attributes, size int64) error
 }
 
 // directory copies the entries of from, which is called name in the copy, in the order in which the system lists them.
@@ -154,7 +165,7 @@ func (c *copier) entry(from *os.Root, base, at string) error {
 			return err
 		}
 		defer sub.Close()
-		if err := c.tree.directory(at, c.as(info)); err != nil {
+		if err := c.to.directory(at, c.as(info)); err != nil {
 			return err
 		}
 		return c.directory(sub, at)
@@ -166,7 +177,7 @@ func (c *copier) entry(from *os.Root, base, at string) error {
 		if err != nil {
 			return err
 		}
-		return c.tree.symlink(at, target, c.as(info))
+		return c.to.symlink(at, target, c.as(info))
 	case 0:
 		return c.file(from, base, at)
 	}
@@ -189,11 +200,14 @@ func (c *copier) file(from *os.Root, base, at string) error {
 	if err := c.o.setID(c.as(info).mode); err != nil {
 		return err
 	}
+	if c.glance != nil {
+		return c.glance(at, c.as(info), info.Size())
+	}
 	if err := c.gauge.Expect(info.Size()); err != nil {
 		return err
 	}
 	c.o.Work.Did(1, 0)
-	return c.tree.file(at, c.as(info), func(out *os.File) error {
+	return c.to.file(at, c.as(info), func(out io.Writer) error {
 		for {
 			if err := c.ctx.Err(); err != nil {
 				return err

@@ -1,15 +1,19 @@
 package revision
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -19,24 +23,30 @@ import (
 // bundle's sake is refused with the same reason; disk space, owners and times play no part. The bundle must stay where it is as long as the
 // file system is used, which several goroutines may do. A link that leads out of it leads nowhere.
 func Index(ctx context.Context, f Format, bundle string, o UnpackOptions) (fs.FS, error) {
+	x := &index{root: newFolder(), held: maxHeld, heldFile: maxHeldFile}
+	if err := x.read(ctx, f, bundle, o); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// read fills the index from an archive.
+func (x *index) read(ctx context.Context, f Format, bundle string, o UnpackOptions) error {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	x := &index{root: newFolder(), held: maxHeld}
 	x.reread = func(name string) ([]byte, error) {
 		one := &single{name: name}
 		err := readInto(ctx, f, bundle, o, one)
 		return one.data, err
 	}
 	if err := readInto(ctx, f, bundle, o, x); err != nil {
-		return nil, fmt.Errorf("cannot unpack the bundle %s (type %s): %w", bundle, f, err)
+		return fmt.Errorf("cannot unpack the bundle %s (type %s): %w", bundle, f, err)
 	}
-	top := x.leading()
-	if top == "." {
-		return x, nil
+	if top := x.leading(); top != "." {
+		x.root, x.top = x.root.entries[top], top
 	}
-	x.root, x.top = x.root.entries[top], top
-	return x, nil
+	return nil
 }
 
 func readInto(ctx context.Context, f Format, bundle string, o UnpackOptions, to sink) error {
@@ -45,7 +55,9 @@ func readInto(ctx context.Context, f Format, bundle string, o UnpackOptions, to 
 		return err
 	}
 	defer in.Close()
-	o.IgnoreOwnership = true
+	if x, ok := to.(*index); !ok || !x.preview {
+		o.IgnoreOwnership = true
+	}
 	return entriesTo(ctx, f, in, o, "", func(u *unpacker) (sink, error) {
 		if x, ok := to.(*index); ok {
 			x.making = u.making
@@ -64,23 +76,32 @@ const (
 // node is a file, directory or link of an index. Hard links share it.
 type node struct {
 	mode    fs.FileMode
+	uid     int // -1: the agent's
+	gid     int
+	mtime   time.Time
 	entries map[string]*node // of a directory
 	target  string           // of a link
 	size    int64
 	data    []byte
 	held    bool   // data is all of it
+	digest  []byte // SHA-256 of it, of a preview only
 	entry   string // the name under which the bundle has the content
 }
 
-func newFolder() *node { return &node{mode: fs.ModeDir | 0o755, entries: map[string]*node{}} }
+func newFolder() *node {
+	return &node{mode: fs.ModeDir | 0o755, uid: -1, gid: -1, entries: map[string]*node{}}
+}
 
 // index is a sink that keeps what it is given, and then a file system of it.
 type index struct {
-	root   *node
-	top    string // the level of the bundle that was left out
-	held   int64  // bytes that may still be kept
-	making func(implied bool) error
-	reread func(entry string) ([]byte, error)
+	root *node
+	top  string // the level of the bundle that was left out
+	held int64  // bytes that may still be kept
+	// heldFile is how many of one file; preview keeps what only unpacking needs, and follows links out of the revision.
+	heldFile int64
+	preview  bool
+	making   func(implied bool) error
+	reread   func(entry string) ([]byte, error)
 }
 
 // folder returns a directory, made with its parents if need be; see tree.ensure.
@@ -134,16 +155,22 @@ func (x *index) directory(name string, a attributes) error {
 		n = newFolder()
 		up.entries[path.Base(name)] = n
 	}
-	n.mode = fs.ModeDir | a.fileMode()
+	n.mode, n.uid, n.gid, n.mtime = fs.ModeDir|a.fileMode(), a.uid, a.gid, a.mtime
 	return nil
 }
 
 func (x *index) file(name string, a attributes, write func(io.Writer) error) error {
-	keep := &keeper{most: min(maxHeldFile, x.held)}
+	keep := &keeper{most: min(x.heldFile, x.held)}
+	if x.preview {
+		keep.digest = sha256.New()
+	}
 	if err := write(keep); err != nil {
 		return err
 	}
-	n := &node{mode: a.fileMode(), size: keep.size, entry: name}
+	n := &node{mode: a.fileMode(), uid: a.uid, gid: a.gid, mtime: a.mtime, size: keep.size, entry: name}
+	if keep.digest != nil {
+		n.digest = keep.digest.Sum(nil)
+	}
 	if keep.size <= keep.most {
 		n.data, n.held = keep.data, true
 		x.held -= keep.size
@@ -155,6 +182,7 @@ func (x *index) file(name string, a attributes, write func(io.Writer) error) err
 type keeper struct {
 	data       []byte
 	size, most int64
+	digest     hash.Hash // nil: none is wanted
 }
 
 func (k *keeper) Write(p []byte) (int, error) {
@@ -162,14 +190,17 @@ func (k *keeper) Write(p []byte) (int, error) {
 		k.data = append(k.data, p[:min(int64(len(p)), room)]...)
 	}
 	k.size += int64(len(p))
+	if k.digest != nil {
+		k.digest.Write(p) // never fails
+	}
 	return len(p), nil
 }
 
-func (x *index) symlink(name, target string, _ attributes) error {
+func (x *index) symlink(name, target string, a attributes) error {
 	if err := checkTarget(target); err != nil {
 		return err
 	}
-	return x.put(name, &node{mode: fs.ModeSymlink | 0o777, target: target})
+	return x.put(name, &node{mode: fs.ModeSymlink | 0o777, uid: a.uid, gid: a.gid, mtime: a.mtime, target: target})
 }
 
 func (x *index) hardLink(name, target string) error {
@@ -240,6 +271,12 @@ func (x *index) find(op, name string, follow bool) (*node, error) {
 
 var errLeavesBundle = errors.New("a link leads out of the bundle")
 
+// leavesError is errLeavesBundle for a link that says which path of the host it leads to.
+type leavesError struct{ path string }
+
+func (*leavesError) Error() string { return errLeavesBundle.Error() }
+func (*leavesError) Unwrap() error { return errLeavesBundle }
+
 func (x *index) walk(name string, follow bool) (*node, error) {
 	rest := strings.Split(name, "/")
 	way := []*node{x.root}
@@ -265,7 +302,7 @@ func (x *index) walk(name string, follow bool) (*node, error) {
 				return nil, errors.New("too many links")
 			}
 			if path.IsAbs(n.target) {
-				return nil, errLeavesBundle
+				return nil, &leavesError{path.Join(append([]string{n.target}, rest...)...)}
 			}
 			rest = append(strings.Split(n.target, "/"), rest...)
 		default:
@@ -279,6 +316,9 @@ func (x *index) walk(name string, follow bool) (*node, error) {
 func (x *index) Open(name string) (fs.File, error) {
 	n, err := x.find("open", name, true)
 	if err != nil {
+		if out := x.outside(err); out != "" {
+			return os.Open(out)
+		}
 		return nil, err
 	}
 	info := nodeInfo{path.Base(name), n}
@@ -296,7 +336,16 @@ func (x *index) Open(name string) (fs.File, error) {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}
 	}
-	return &openFile{info, strings.NewReader(string(data))}, nil
+	return &openFile{info, bytes.NewReader(data)}, nil
+}
+
+// outside is the path of the host that a preview's link leads to, "" if the error says something else.
+func (x *index) outside(err error) string {
+	var leaves *leavesError
+	if !x.preview || !errors.As(err, &leaves) {
+		return ""
+	}
+	return leaves.path
 }
 
 // Stat describes what a path leads to.
@@ -308,6 +357,9 @@ func (x *index) Lstat(name string) (fs.FileInfo, error) { return x.info("lstat",
 func (x *index) info(op, name string, follow bool) (fs.FileInfo, error) {
 	n, err := x.find(op, name, follow)
 	if err != nil {
+		if out := x.outside(err); out != "" && follow {
+			return os.Stat(out)
+		}
 		return nil, err
 	}
 	return nodeInfo{path.Base(name), n}, nil

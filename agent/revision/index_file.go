@@ -1,9 +1,10 @@
 package revision
 
 import (
+	"bytes"
 	"io"
 	"io/fs"
-	"strings"
+	"os"
 	"time"
 )
 
@@ -16,14 +17,28 @@ type nodeInfo struct {
 func (i nodeInfo) Name() string       { return i.name }
 func (i nodeInfo) Size() int64        { return i.size }
 func (i nodeInfo) Mode() fs.FileMode  { return i.mode }
-func (i nodeInfo) ModTime() time.Time { return time.Time{} } // times are not kept
+func (i nodeInfo) ModTime() time.Time { return i.mtime }
 func (i nodeInfo) IsDir() bool        { return i.mode.IsDir() }
-func (i nodeInfo) Sys() any           { return nil }
+func (i nodeInfo) Sys() any           { return owned{i.node} }
+
+// owned is what a preview knows of a node besides (install.Entry).
+type owned struct{ *node }
+
+// Owner is who owns the entry once it is unpacked.
+func (e owned) Owner() (uid, gid int) {
+	if e.uid < 0 {
+		return os.Geteuid(), os.Getegid()
+	}
+	return e.uid, e.gid
+}
+
+// SHA256 is the digest of a file's content, nil if it is not known.
+func (e owned) SHA256() []byte { return e.digest }
 
 // openFile is an open file of an index.
 type openFile struct {
 	info nodeInfo
-	*strings.Reader
+	*bytes.Reader
 }
 
 func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // accessLists prints the access control lists of a file in the short form of getfacl(1), if it has any.
@@ -29,6 +31,44 @@ func accessList(path, name, mark string) string {
 		entries = append(entries, fmt.Sprintf("%s:%o", who, perm))
 	}
 	return mark + strings.Join(entries, ",")
+}
+
+// longAccessLists has the lists in the long form of getfacl(1), names from the function where they are known.
+func longAccessLists(path string, name func(what string, id uint32) string) []string {
+	var out []string
+	for _, list := range []struct{ name, prefix string }{{"system.posix_acl_access", ""}, {"system.posix_acl_default", "default:"}} {
+		buf := make([]byte, 4096)
+		n, err := syscall.Getxattr(path, list.name, buf)
+		if err != nil || n < 4 {
+			continue
+		}
+		for at := buf[4:n]; len(at) >= 8; at = at[8:] {
+			tag, perm, id := endian.LittleEndian.Uint16(at), endian.LittleEndian.Uint16(at[2:]), endian.LittleEndian.Uint32(at[4:])
+			who := map[uint16]string{1: "user:", 2: "user:" + name("user", id), 4: "group:", 8: "group:" + name("group", id), 16: "mask:", 32: "other:"}[tag]
+			rights := [...]string{"---", "--x", "-w-", "-wx", "r--", "r-x", "rw-", "rwx"}[perm&7]
+			out = append(out, list.prefix+who+":"+rights)
+		}
+	}
+	return out
+}
+
+// extendedAttributes prints the names and values of a file's extended attributes.
+func extendedAttributes(path string) string {
+	buf := make([]byte, 4096)
+	n, err := unix.Llistxattr(path, buf)
+	if err != nil || n == 0 {
+		return ""
+	}
+	var out strings.Builder
+	for _, name := range strings.Split(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
+		value := make([]byte, 4096)
+		n, err := unix.Lgetxattr(path, name, value)
+		if err != nil {
+			continue
+		}
+		fmt.Fprintf(&out, "%s=%x ", name, value[:n])
+	}
+	return out.String()
 }
 
 // supportsACLs says whether files in a directory can have access control lists.

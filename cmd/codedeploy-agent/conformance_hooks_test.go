@@ -75,6 +75,8 @@ func hookRules() []rule {
 			events: "DownloadBundle BeforeInstall Install",
 		}
 	}
+	leaving := single(noting("sleep 60 & echo $! > HOST/left"), "")
+	leaving.writes = "HOST/left"
 	rules := []rule{
 		{
 			name: "in place, twice", once: true, ordinary: true,
@@ -354,7 +356,7 @@ func hookRules() []rule {
 		},
 		{
 			name: "a process that is left behind does not hold up the event", once: true,
-			deploys: []deploy{single(noting("sleep 60 & echo $! > HOST/left"), "")}, ran: "BeforeInstall 1:hook.sh",
+			deploys: []deploy{leaving}, ran: "BeforeInstall 1:hook.sh",
 			check: func(p *play) {
 				if out, err := exec.Command("kill", strings.TrimSpace(p.read(p.home+"/left"))).CombinedOutput(); err != nil {
 					p.t.Errorf("the process is gone: %s", out)

@@ -222,6 +222,7 @@ func (p *play) deployLocal(d *deploy, files []file, events []string, ok bool) {
 	if d.appspecName != "" {
 		args = append(args, "-A", d.appspecName)
 	}
+	foretold := p.foretell(at, format, d, args)
 	r := newCommand(p.host, args...)
 	p.console = r.stdout + r.stderr
 	code := 0
@@ -240,6 +241,11 @@ func (p *play) deployLocal(d *deploy, files []file, events []string, ok bool) {
 		}
 	}
 	folder := localFolder.FindStringSubmatch(r.stdout)
+	if folder != nil {
+		foretold.compare(folder[1], ok)
+	} else {
+		foretold.compare("", false)
+	}
 	if (folder == nil) != d.invalid {
 		p.t.Fatalf("deploy-local names its folder wrongly:\n%s", p.console)
 	}

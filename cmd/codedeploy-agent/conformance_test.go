@@ -80,6 +80,9 @@ type deploy struct {
 	behavior, appspecName string
 	// spec changes the specification that the service sends.
 	spec func(*play, *rehearsal.SpecOptions)
+	// writes is what its scripts make, which plan cannot know of. What they write to NOTES is not looked at anyway, and that anything else
+	// than plan said has changed is a failure.
+	writes string
 	// first happens before the deployment.
 	first func(*play)
 }

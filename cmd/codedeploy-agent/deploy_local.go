@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/config"
@@ -37,11 +38,7 @@ Also available under the official name codedeploy-local. Exit codes: 0 deployed,
   codedeploy-agent deploy-local -l https://github.com/account/repository/tree/main -t tar`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if events = strings.TrimRight(events, ", "); events != "" {
-				for _, e := range strings.Split(events, ",") {
-					d.Events = append(d.Events, strings.TrimSpace(e))
-				}
-			}
+			d.Events = namedEvents(events)
 			err := deployLocal(cmd, &d, file)
 			var invalid *agent.InvalidError
 			var script *hooks.Failure
@@ -91,19 +88,37 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 	}
 	prepareProcess(c, log)
 	guard := custody.NewGuard(c.RequireProtectedFiles, log)
-	transport, err := network.NewTransport(networkSettings(c, guard))
-	if err != nil {
-		return err
-	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	resolver := identity.New(identity.Options{Config: c, Log: log, Secrets: &known, Guard: guard})
-	resolve := sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) }) // only S3 needs it
 	d.Config, d.Guard, d.Log = c, guard, log
-	d.Sources = &agent.BundleSources{
-		Config: c, Transport: transport, UserAgent: userAgent(), Log: log,
-		Identity: func(context.Context) (*identity.Identity, error) { return resolve() },
+	if d.Sources, err = localSources(ctx, c, log, guard); err != nil {
+		return err
 	}
 	d.Out, d.Console, d.Progress = safeWriter{cmd.OutOrStdout()}, console, console.progress()
 	return d.Run(ctx)
+}
+
+// namedEvents are the events of a list, nil for an empty one.
+func namedEvents(list string) (events []string) {
+	if list = strings.TrimRight(list, ", "); list == "" {
+		return nil
+	}
+	for e := range strings.SplitSeq(list, ",") {
+		events = append(events, strings.TrimSpace(e))
+	}
+	return events
+}
+
+// localSources are the places where a local deployment's bundle may be.
+func localSources(ctx context.Context, c *config.Config, log *zap.Logger, guard *custody.Guard) (agent.Sources, error) {
+	transport, err := network.NewTransport(networkSettings(c, guard))
+	if err != nil {
+		return nil, err
+	}
+	resolver := identity.New(identity.Options{Config: c, Log: log, Secrets: &known, Guard: guard})
+	resolve := sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) }) // only S3 needs it
+	return &agent.BundleSources{
+		Config: c, Transport: transport, UserAgent: userAgent(), Log: log,
+		Identity: func(context.Context) (*identity.Identity, error) { return resolve() },
+	}, nil
 }

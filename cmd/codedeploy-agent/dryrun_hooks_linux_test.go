@@ -66,7 +66,7 @@ for i in $(seq 1 100); do systemctl is-failed -q NAME-crash && break; sleep 0.05
 				}
 			}
 		}
-		for _, want := range []string{"create /opt/" + name + "/secret", "acl /opt/" + name + "/secret", "mkdir /home/" + name, "overwrite /etc/passwd", "create /etc/" + name + ".env"} {
+		for _, want := range []string{"create /opt/" + name + "/secret", "acl /opt/" + name + "/secret", "create /home/" + name, "overwrite /etc/passwd", "create /etc/" + name + ".env"} {
 			if !slices.Contains(r.with(""), want) {
 				t.Errorf("changes %q, want %q among them", r.with(""), want)
 			}

@@ -328,7 +328,7 @@ hooks:
 		})
 		r := h.dryRun(who, 0, bundle)
 
-		for _, want := range []string{"mkdir /etc/" + name, "create /etc/" + name + "/conf", "mkdir /opt/" + name, "create /opt/" + name + "/server",
+		for _, want := range []string{"create /etc/" + name, "create /etc/" + name + "/conf", "create /opt/" + name, "create /opt/" + name + "/server",
 			"create /etc/systemd/system/" + name + ".service", "create " + h.dir + "/left-behind"} {
 			if !slices.Contains(r.with(""), want) {
 				t.Errorf("changes %q, want %q among them", r.with(""), want)
@@ -546,7 +546,7 @@ func TestDryRunOwnersAndModes(t *testing.T) {
 		if !strings.Contains(r.Hooks[0].Output, "ran as daemon") {
 			t.Errorf("%+v, want that the script runs as its user", r.Hooks[0])
 		}
-		for _, want := range []string{"mkdir " + h.dir + "/data", "mode /etc/passwd", "delete " + file0, "create " + file0 + ".old"} {
+		for _, want := range []string{"create " + h.dir + "/data", "mode /etc/passwd", "delete " + file0, "create " + file0 + ".old"} {
 			if !slices.Contains(r.with(""), want) {
 				t.Errorf("changes %+v, want %q", r.Changes, want)
 			}
@@ -659,7 +659,7 @@ func TestDryRunOfAnotherRoot(t *testing.T) {
 		if !strings.Contains(out, "[stdout]other\n[stdout]0\n") || strings.Contains(out, "the host is here") {
 			t.Errorf("output:\n%s\nwant that the script finds the other root only", out)
 		}
-		if got, want := report.with("/etc/"), []string{"mkdir /etc/app", "create /etc/app/app.conf", "overwrite /etc/version"}; !sameSet(got, want) {
+		if got, want := report.with("/etc/"), []string{"create /etc/app", "create /etc/app/app.conf", "overwrite /etc/version"}; !sameSet(got, want) {
 			t.Errorf("changes %q, want %q", got, want)
 		}
 		if _, ok := report.service("reboot"); !ok {

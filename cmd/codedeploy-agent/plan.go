@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -16,6 +17,7 @@ import (
 	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/custody"
+	"codedeploy-agent/agent/revision"
 	"codedeploy-agent/hooks"
 )
 
@@ -30,7 +32,7 @@ var deploymentTypes = map[string][]string{
 
 func planCommand() *cobra.Command {
 	var d agent.LocalDeployment
-	var file, kind string
+	var file, kind, events string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "plan [PATH]",
@@ -40,8 +42,12 @@ created, replaced or removed, which modes, owners and lists are set, and everyth
 Nothing is changed. PATH is a directory or an archive (.tar, .tgz, .tar.gz, .zip); the default is the current directory.
 
 With --deployment-group and the agent's configuration the plan is for the revision that is installed here; run it as
-the agent's user then. --deployment-type says which lifecycle events run on the host that gets the revision; by
-default those of deploy-local, which are all.
+the agent's user then. --deployment-type says which lifecycle events run on the host that gets the revision, --events
+names them as for deploy-local; by default they are those of deploy-local, which are all. A bundle may also be in S3 or at
+GitHub, as for deploy-local; it is fetched to a temporary directory.
+
+What scripts do is not known before they run: files are compared with what is there now, and a script that fails is no
+reason here.
 
 Exit codes: 0 the deployment could succeed, 1 it could not, for the reasons shown, 2 wrong command line.`,
 		Example: `  codedeploy-agent plan
@@ -53,16 +59,27 @@ Exit codes: 0 the deployment could succeed, 1 it could not, for the reasons show
 			if len(args) == 1 {
 				d.Location = args[0]
 			}
-			d.Type = bundleType(d.Location)
+			if d.Type == "" {
+				d.Type = bundleType(d.Location)
+			}
 			var err error
 			if d.Events, err = eventsOf(kind); err != nil {
 				return &exitError{exitInvalid, err}
+			}
+			if events != "" {
+				if kind != "" {
+					return usage("--events and --deployment-type exclude each other")
+				}
+				d.Events = namedEvents(events)
 			}
 			return failed(showPlan(cmd, &d, file, asJSON))
 		},
 	}
 	deploymentFlags(cmd, &d.FileExists, &d.GroupID, &kind, &file, &d.AppSpecName)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	f := cmd.Flags()
+	f.StringVarP(&events, "events", "e", "", "lifecycle events as for deploy-local, separated by commas")
+	f.StringVarP(&d.Type, "type", "t", "", "directory, tar, tgz or zip (default: by the name or content)")
+	f.BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	return cmd
 }
 
@@ -85,15 +102,17 @@ func eventsOf(kind string) ([]string, error) {
 	return events, nil
 }
 
-// bundleType tells a bundle's type by its name.
+// bundleType tells a bundle's type by its name or, if it is a file, by its content.
 func bundleType(location string) string {
-	name := strings.ToLower(filepath.Base(location))
-	for ending, kind := range map[string]string{".tar": "tar", ".tgz": "tgz", ".tar.gz": "tgz", ".zip": "zip"} {
-		if info, err := os.Stat(location); strings.HasSuffix(name, ending) && (err != nil || !info.IsDir()) {
-			return kind
-		}
+	if info, err := os.Stat(location); err == nil && info.IsDir() {
+		return string(revision.Directory)
 	}
-	return "directory"
+	var content io.ReaderAt = strings.NewReader("")
+	if f, err := os.Open(location); err == nil {
+		defer f.Close()
+		content = f
+	}
+	return cmp.Or(string(archiveFormat(location, content)), string(revision.Directory))
 }
 
 func showPlan(cmd *cobra.Command, d *agent.LocalDeployment, file string, asJSON bool) error {
@@ -105,7 +124,10 @@ func showPlan(cmd *cobra.Command, d *agent.LocalDeployment, file string, asJSON 
 	}
 	d.Config, d.Log = c, quietLog(c)
 	d.Guard = custody.NewGuard(c.RequireProtectedFiles, d.Log)
-	d.Sources = &agent.BundleSources{Config: c, Log: d.Log}
+	learnConfiguration(c)
+	if d.Sources, err = localSources(ctx, c, d.Log, d.Guard); err != nil {
+		return err
+	}
 	plan, err := d.Plan(ctx)
 	var invalid *agent.InvalidError
 	if errors.As(err, &invalid) {
