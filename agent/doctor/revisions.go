@@ -73,7 +73,7 @@ func (d *doctor) stops(group string, last store.Deployment) bool {
 	var problems []error
 	for _, event := range []string{hooks.BeforeBlockTraffic, hooks.AfterBlockTraffic, hooks.ApplicationStop} {
 		for _, s := range a.Scripts(event) {
-			if _, err := hooks.Check(last.Archive(), s); err != nil {
+			if _, err := hooks.Check(last.Archive(), nil, s); err != nil {
 				problems = append(problems, err)
 			}
 		}

@@ -122,6 +122,14 @@ func encode(list []aclEntry) []byte {
 	return out
 }
 
+// encodeOrNil is encode, and nil for no list.
+func encodeOrNil(list []aclEntry) []byte {
+	if list == nil {
+		return nil
+	}
+	return encode(list)
+}
+
 // decode reads a list as the kernel has it, nil for what is none.
 func decode(data []byte) []aclEntry {
 	if len(data) < 4 {

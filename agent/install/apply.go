@@ -35,6 +35,8 @@ func (p *Plan) Apply(ctx context.Context, work *progress.Work) error {
 	}
 	p.applied = true
 	a := &application{plan: p, ctx: ctx, work: work, staged: map[string]string{}, record: &record{path: p.request.RecordFile}}
+	a.outcome = newOutcome(p)
+	a.outcome.look = a.lookAt
 	defer a.from.close()
 	defer a.to.close()
 	mark := make([]byte, 4)
@@ -62,6 +64,7 @@ type application struct {
 	ctx      context.Context
 	work     *progress.Work
 	mark     string // what temporary names begin with
+	outcome  *outcome
 	from, to handles
 	copier   copier
 	// staged says where a new directory is until it is put in place: its own place to the temporary one, for the outermost ones.
@@ -289,11 +292,13 @@ func (a *application) make(s step, dir, name, path string) error {
 		return err
 	}
 	if s.dir != nil {
-		if err := to.mkdir(name); err != nil || len(s.dir.grants) == 0 {
+		if err := to.mkdir(name); err != nil || len(s.dir.grants) == 0 && !a.reused(dir) {
 			return err
 		}
-		s.dir.new, err = to.made(name)
-		return err
+		if s.dir.new, err = to.made(name); err != nil || !a.reused(dir) {
+			return err
+		}
+		return a.likeNew(to, name, s.dir)
 	}
 	f := s.file
 	if f.info.kind == link {
@@ -306,12 +311,56 @@ func (a *application) make(s step, dir, name, path string) error {
 		if err != nil {
 			return err
 		}
-		if err := a.copier.copy(from, f.base, f.info, to, name, f.attributes(), a.work); err != nil {
+		attributes := f.attributes()
+		attributes.bare = attributes.access == nil && a.reused(dir) && a.outcome.made(dir).inherited == nil
+		if to, err = a.to.in(dir); err != nil { // again: the outcome may have looked elsewhere
+			return err
+		}
+		if err := a.copier.copy(from, f.base, f.info, to, name, attributes, a.work); err != nil {
 			return fmt.Errorf("cannot install %s: %w", show(path), err)
 		}
 	}
 	a.work.Did(1, 0)
 	return nil
+}
+
+// reused says whether a directory is one of the previous revision, which may have a mode and lists that a new one would not have.
+func (a *application) reused(dir string) bool {
+	d := a.outcome.dirs[dir]
+	return d != nil && d.kept()
+}
+
+// likeNew gives a directory that was made in one of the previous revision what it would have in a new one.
+func (a *application) likeNew(in *handle, name string, d *dirStep) error {
+	o, err := in.openPlace(name, d.new)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	if err := a.asNew(o, a.outcome.made(d.dir), nil); err != nil {
+		return err
+	}
+	h, err := a.to.in(d.dir) // again: the outcome may have looked elsewhere
+	if err != nil {
+		return err
+	}
+	d.new, err = h.look(name)
+	return err
+}
+
+// lookAt looks at a directory of the host that the plan neither makes nor uses again.
+func (a *application) lookAt(dir string) (i info, inherited []aclEntry) {
+	h, err := a.to.in(dir)
+	if err != nil {
+		return i, nil
+	}
+	o, err := h.openPlace(".", info{})
+	if err != nil { // it may be closed to this process
+		i, _ = h.look(".")
+		return i, nil
+	}
+	defer o.close()
+	return o.info, decode(o.lists()[aclDefault])
 }
 
 // change gives something the owner, mode and lists that the grants say.

@@ -6,6 +6,8 @@ type attributes struct {
 	asked             bool // the AppSpec asks for the owner
 	mode              uint32
 	access, inherited []aclEntry
+	// bare takes away the list that a new file has got from its directory.
+	bare bool
 }
 
 // attributes returns what a file or link is to have: what its source has and then what the grants say. The owner comes before the

@@ -59,6 +59,7 @@ func (b *builder) run() error {
 		return err
 	}
 	b.checkAccess()
+	b.checkOwners()
 	b.checkSpace()
 	return b.ctx.Err()
 }

@@ -37,6 +37,38 @@ func (b *builder) checkAccess() {
 	}
 }
 
+// checkOwners checks what only the owner of something may do, and root, whom it does not concern: to change the mode or the lists of what stays,
+// and to remove or replace something in a directory with the sticky bit.
+func (b *builder) checkOwners() {
+	me := os.Geteuid()
+	if me <= 0 {
+		return
+	}
+	differs := func(i info, a attributes) bool { return i.mode != a.mode || a.access != nil || a.inherited != nil }
+	o := newOutcome(b.plan)
+	for _, s := range b.plan.steps {
+		switch {
+		case s.dir != nil && s.dir.kept() && s.dir.was.info.uid != me:
+			if want := o.granted(o.made(s.dir.dir), s.dir.grants); differs(s.dir.was.info, want) {
+				b.problem(0, s.dir.path, "give it to the agent's user", "cannot set the mode %04o of the directory %s of the previous revision: it belongs to the user with the id %d and "+
+					"the agent runs as the user with the id %d", want.mode, show(s.dir.path), s.dir.was.info.uid, me)
+			}
+		case s.file != nil && s.file.was.kind != absent && !s.file.unchanged && s.file.was.uid != me:
+			if dir, _ := o.look(s.file.dir); dir.mode&0o1000 != 0 && dir.uid != me {
+				b.problem(0, s.file.path, "remove it or give it to the agent's user", "cannot replace %s: in the directory %s with the sticky bit only its owner may do that, the user with "+
+					"the id %d, and the agent runs as the user with the id %d", show(s.file.path), show(s.file.dir), s.file.was.uid, me)
+			}
+		}
+	}
+	for _, x := range b.plan.outside {
+		if want := granted(x.info, x.grants); x.info.uid != me && differs(x.info, want) {
+			place := filepath.Join(x.dir, x.name)
+			b.problem(0, place, "leave the link out of the permissions", "cannot set the permissions of %s, which a link of the revision leads to: it belongs to the user with the id %d and "+
+				"the agent runs as the user with the id %d", show(place), x.info.uid, me)
+		}
+	}
+}
+
 // Demand is what something takes of the file system that a directory is on. The directory need not exist: the nearest one above it that does
 // counts.
 type Demand struct {

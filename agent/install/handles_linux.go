@@ -269,6 +269,11 @@ func (c *copier) copy(from *handle, base string, i info, to *handle, name string
 	if err := c.content(src, dst, st.Size, work); err != nil {
 		return to.fail("write", name, err)
 	}
+	if a.bare {
+		if err := unix.Fremovexattr(dst, aclAccess); err != nil && err != unix.ENODATA && err != unix.ENOTSUP {
+			return to.fail("set the permissions of", name, err)
+		}
+	}
 	if err := setAttributes(dst, info{uid: os.Geteuid(), gid: noID, mode: 0o600}, a); err != nil {
 		return to.fail("set the permissions of", name, err)
 	}

@@ -820,8 +820,8 @@ func TestChangesAndText(t *testing.T) {
 	for _, c := range p.Changes() {
 		got[c.Kind+" "+string(c.Action)]++
 	}
-	for what, want := range map[string]int{"file create": 6, "directory create": 2, "file overwrite": 5, "link overwrite": 2, "directory overwrite": 2,
-		"file delete": 6, "directory delete": 2, "file mode": 2, "directory mode": 6} {
+	for what, want := range map[string]int{"file create": 5, "link create": 1, "directory create": 2, "file overwrite": 6, "link overwrite": 1,
+		"directory overwrite": 2, "file delete": 5, "directory delete": 3, "file mode": 2, "directory mode": 6} {
 		if got[what] != want {
 			t.Errorf("%d changes %s, want %d: %+v", got[what], what, want, p.Changes())
 		}

@@ -7,6 +7,9 @@ import (
 // freshDirectory is the mode of a directory that an Install makes (official agents: umask 0022).
 const freshDirectory = 0o755
 
+// unknownMode is no mode that anything has.
+const unknownMode = 1 << 31
+
 // changeKept makes the previous revision's directories that are used again what new ones would be.
 func (a *application) changeKept() error {
 	for _, s := range a.plan.steps {
@@ -29,37 +32,30 @@ func (a *application) renew(d *dirStep) error {
 	if err != nil {
 		return err
 	}
-	parent, err := h.look(".")
-	if err != nil {
-		return err
-	}
 	o, err := h.openPlace(d.name, d.was.info)
 	if err != nil {
 		return err
 	}
 	defer o.close()
-	fresh := freshIn(parent.mode, parent.gid)
+	return a.asNew(o, a.outcome.made(d.dir), d.grants)
+}
+
+// asNew gives a directory what a new one has, and then what the grants say.
+func (a *application) asNew(o *opened, fresh attributes, grants []*grant) error {
 	if o.info.uid == noID {
 		fresh.uid, fresh.gid = noID, noID
 	}
+	want := granted(info{kind: directory, uid: fresh.uid, gid: fresh.gid, mode: fresh.mode}, grants)
 	before, lists := o.info, o.lists()
-	bare := lists[aclAccess] == nil && lists[aclDefault] == nil
-	want := granted(fresh, d.grants)
+	bare := lists[aclAccess] == nil && lists[aclDefault] == nil && fresh.access == nil && fresh.inherited == nil
 	if bare && want.access == nil && want.inherited == nil && before.mode == want.mode && sameOwner(before, want.uid, want.gid) {
 		return nil
 	}
 	if !bare {
-		p, err := h.openPlace(".", info{})
-		if err != nil {
+		if err := o.setLists(map[string][]byte{aclAccess: encodeOrNil(fresh.access), aclDefault: encodeOrNil(fresh.inherited)}); err != nil {
 			return err
 		}
-		inherits := p.lists()[aclDefault] != nil
-		p.close()
-		if !inherits {
-			if err := o.setLists(map[string][]byte{aclAccess: nil, aclDefault: nil}); err != nil {
-				return err
-			}
-		}
+		o.info.mode = unknownMode // a list changes it
 	}
 	return o.set(want)
 }

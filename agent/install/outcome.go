@@ -9,17 +9,19 @@ import (
 	"strings"
 )
 
-// outcome finds out which owner, mode and lists a plan's paths have when it has been applied. A nil outcome finds out nothing.
+// outcome finds out which owner, mode and lists a plan's paths have when it has been applied. It must be made before anything is changed and
+// asked for the directories of the host. A nil outcome finds out nothing.
 type outcome struct {
-	dirs  map[string]*dirStep   // by place
-	fresh map[string]attributes // what a new directory in a directory has at first
+	look  func(dir string) (info, []aclEntry) // a directory of the host, and its default list
+	dirs  map[string]*dirStep                 // by place
+	fresh map[string]attributes               // what a new directory in a directory has at first
 	users map[int]string
 	group map[int]string
 	texts map[[3]int][2]string // mode and owner, which mostly repeat
 }
 
 func newOutcome(p *Plan) *outcome {
-	o := &outcome{dirs: map[string]*dirStep{}, fresh: map[string]attributes{}, users: map[int]string{}, group: map[int]string{},
+	o := &outcome{look: lookAt, dirs: map[string]*dirStep{}, fresh: map[string]attributes{}, users: map[int]string{}, group: map[int]string{},
 		texts: map[[3]int][2]string{}}
 	for _, s := range p.steps {
 		if s.dir != nil {
@@ -29,6 +31,14 @@ func newOutcome(p *Plan) *outcome {
 	return o
 }
 
+func lookAt(dir string) (i info, inherited []aclEntry) {
+	if fi, err := os.Lstat(dir); err == nil {
+		i = infoOf(fi)
+	}
+	_, inherited = listsAt(dir)
+	return i, inherited
+}
+
 // made is what something new in a directory begins with. Files are then given their own attributes; what they keep of this are the entries
 // of a default list.
 func (o *outcome) made(dir string) attributes {
@@ -36,12 +46,11 @@ func (o *outcome) made(dir string) attributes {
 		return a
 	}
 	var parent attributes
-	if d := o.dirs[dir]; d != nil && !d.kept() {
+	if d := o.dirs[dir]; d != nil { // one that is used again counts as a new one: the official agents make it anew
 		parent = o.made(d.dir)
-	} else if fi, err := os.Lstat(dir); err == nil {
-		i := infoOf(fi)
-		parent = attributes{uid: i.uid, gid: i.gid, mode: i.mode}
-		_, parent.inherited = listsAt(dir)
+	} else {
+		i, inherited := o.look(dir)
+		parent = attributes{uid: i.uid, gid: i.gid, mode: i.mode, inherited: inherited}
 	}
 	i := freshIn(parent.mode, parent.gid)
 	a := attributes{uid: i.uid, gid: i.gid, mode: i.mode}
@@ -77,30 +86,8 @@ func (o *outcome) directory(c *Change, d *dirStep) {
 	if o == nil {
 		return
 	}
-	o.describe(c, directory, o.final(d))
+	o.describe(c, directory, o.granted(o.made(d.dir), d.grants))
 	c.Context = contextOf(d.grants)
-}
-
-// final is what a directory has in the end. See application.renew for one that is used again.
-func (o *outcome) final(d *dirStep) attributes {
-	if !d.kept() {
-		return o.granted(o.made(d.dir), d.grants)
-	}
-	var parent attributes
-	if up := o.dirs[d.dir]; up != nil {
-		parent = o.final(up)
-	} else if fi, err := os.Lstat(d.dir); err == nil {
-		i := infoOf(fi)
-		parent.mode, parent.gid = i.mode, i.gid
-		_, parent.inherited = listsAt(d.dir)
-	}
-	i := freshIn(parent.mode, parent.gid)
-	a := attributes{uid: i.uid, gid: i.gid, mode: i.mode}
-	if parent.inherited != nil {
-		now := o.now(d)
-		a.access, a.inherited = now.access, now.inherited
-	}
-	return o.granted(a, d.grants)
 }
 
 // granted is what comes of attributes by grants: owner, mode and lists, and what of lists that are there already the mode changes.

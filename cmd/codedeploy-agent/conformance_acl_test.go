@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -72,6 +73,12 @@ func aclRules(tree []file, name, uid string) []rule {
 			oneFile(0o644, list("'u:NAME:rwx'")), one(files("d => DEST/app"), text("d/f", "1"))...,
 		),
 			tree: "./ 755 \n app/ 755 \n app/f 644 1"},
+		{name: "default entries do not reach what the next revision puts into the directory",
+			deploys: append(
+				one(permissions(list("'d:u:NAME:rwx'", "mode: 2775, type: [directory]")), text("d/s/f", "1")),
+				one(files("d => DEST/app"), text("d/s/f", "2"), text("d/s/new/deep/g", "3"))...,
+			),
+			tree: "./ 755 \n app/ 755 \n app/s/ 755 \n app/s/f 644 2 \n app/s/new/ 755 \n app/s/new/deep/ 755 \n app/s/new/deep/g 644 3"},
 		{name: "on a directory that the next revision uses again",
 			deploys: append(
 				one(permissions(list("'u:NAME:rwx'", "type: [directory]")), text("d/s/f", "1")),
@@ -93,7 +100,19 @@ func aclRules(tree []file, name, uid string) []rule {
 			d.appspec = fill(d.appspec)
 		}
 	}
-	return append(rules, rule{
+	host := rule{
+		name: "acl: default entries of the host's directory reach what is new in it", needs: noACLs, once: true,
+		deploys: []deploy{{appspec: files("d => DEST/app"), bundle: []file{text("d/s/f", "1"), {"d/s/x", "2", 0o750}}, first: func(p *play) {
+			p.standing([]file{directory("", 0o755)})
+			if out, err := exec.Command("setfacl", "-d", "-m", "u:"+uid+":r-x", p.dest).CombinedOutput(); err != nil {
+				p.t.Skipf("setfacl: %v: %s", err, out)
+			}
+		}}},
+		tree: owned.Replace("./ 755 default=u::7,u:UID:5,g::5,m::5,o::5 \n app/ 755 acl=u::7,u:UID:5,g::5,m::5,o::5 default=u::7,u:UID:5,g::5,m::5,o::5 \n " +
+			"app/s/ 755 acl=u::7,u:UID:5,g::5,m::5,o::5 default=u::7,u:UID:5,g::5,m::5,o::5 \n " +
+			"app/s/f 644 1 acl=u::6,u:UID:5,g::5,m::4,o::4 \n app/s/x 750 2 acl=u::7,u:UID:5,g::5,m::5,o::0"),
+	}
+	return append(rules, host, rule{
 		name: "acl: install.json has them in the long form", needs: noACLs, in: daemonOnly, once: true,
 		deploys: one(permissions(list("'d:"+name+":rx', 'm:7', 'u:"+name+":-'", "type: [directory]")), text("d/s/f", "1")),
 		tree:    "./ 755 \n app/ 755 \n app/s/ 775 acl=u::7,u:" + uid + ":0,g::5,m::7,o::5 default=u::7,u:" + uid + ":5,g::5,m::5,o::5 \n app/s/f 644 1",
