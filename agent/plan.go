@@ -98,6 +98,9 @@ type planner struct {
 }
 
 func (b *planner) close() {
+	if b.content != nil {
+		b.content.Close()
+	}
 	if b.temp != "" {
 		os.RemoveAll(b.temp)
 	}

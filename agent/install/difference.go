@@ -40,17 +40,19 @@ func (f *fileStep) difference(from reader) string {
 	return fmt.Sprintf("%s before", disk.Size(f.was.size))
 }
 
-// content reads a file of about a size, and no more of it than can be compared.
+// content reads as much of a file as it had when it was looked at.
 func content(from reader, path string, size int64) ([]byte, error) {
 	f, err := from.open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	var b bytes.Buffer
-	b.Grow(int(size) + bytes.MinRead)
-	_, err = b.ReadFrom(io.LimitReader(f, comparable))
-	return b.Bytes(), err
+	data := make([]byte, size)
+	n, err := io.ReadFull(f, data)
+	if err == io.EOF || err == io.ErrUnexpectedEOF { // it is shorter by now
+		err = nil
+	}
+	return data[:n], err
 }
 
 var lineSeed = maphash.MakeSeed()

@@ -102,6 +102,8 @@ type index struct {
 	preview  bool
 	making   func(implied bool) error
 	reread   func(entry string) ([]byte, error)
+	// direct opens a file that has not been read, in place of reread.
+	direct func(entry string) (fs.File, error)
 }
 
 // folder returns a directory, made with its parents if need be; see tree.ensure.
@@ -331,6 +333,9 @@ func (x *index) Open(name string) (fs.File, error) {
 		return &openFolder{info, entries}, nil
 	}
 	data := n.data
+	if !n.held && x.direct != nil {
+		return x.direct(n.entry)
+	}
 	if !n.held {
 		if data, err = x.reread(n.entry); err != nil {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}

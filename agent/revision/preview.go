@@ -3,7 +3,6 @@ package revision
 import (
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,14 +10,25 @@ import (
 
 // Preview is a revision as Unpack or CopyDirectory would make it, of which nothing is written: an index that knows modes, owners and times, too,
 // and whose links out of the revision are followed on this host. The Sys of a FileInfo has the methods Owner and SHA256. The bundle
-// must stay where it is as long as the preview is used, and nobody else may use it at the same time.
-type Preview struct{ *index }
+// must stay where it is as long as the preview is used, and nobody else may use it at the same time. Close it at the end.
+type Preview struct {
+	*index
+	src *os.Root // of a directory
+}
+
+// Close gives back what the preview holds.
+func (p *Preview) Close() error {
+	if p.src == nil {
+		return nil
+	}
+	return p.src.Close()
+}
 
 // maxHeldPreview is how much of one file a preview keeps: what its lines are compared of.
 const maxHeldPreview = 1 << 20
 
 func newPreview() *Preview {
-	return &Preview{&index{root: newFolder(), held: maxHeld, heldFile: maxHeldPreview, preview: true, making: func(bool) error { return nil }}}
+	return &Preview{index: &index{root: newFolder(), held: maxHeld, heldFile: maxHeldPreview, preview: true, making: func(bool) error { return nil }}}
 }
 
 // PreviewBundle is what Unpack would make of a bundle. What Unpack would refuse for the bundle's sake is refused with the same reason.
@@ -34,32 +44,19 @@ func PreviewBundle(ctx context.Context, f Format, bundle string, o UnpackOptions
 // contents are read only when they are asked for.
 func PreviewDirectory(ctx context.Context, src, dst string, o UnpackOptions) (*Preview, error) {
 	p := newPreview()
-	p.reread = func(name string) ([]byte, error) {
-		root, err := os.OpenRoot(src)
-		if err != nil {
-			return nil, err
-		}
-		defer root.Close()
-		f, err := root.OpenFile(name, os.O_RDONLY|openFlags, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return io.ReadAll(io.LimitReader(f, maxReadAgain))
-	}
+	p.direct = func(name string) (fs.File, error) { return p.src.OpenFile(name, os.O_RDONLY|openFlags, 0) }
 	c := &copier{ctx: ctx, o: o, as: renewed, to: p.index}
 	c.glance = func(name string, a attributes, size int64) error {
 		return p.put(name, &node{mode: a.fileMode(), uid: a.uid, gid: a.gid, mtime: a.mtime, size: size, entry: name})
 	}
 	err := outside(src, filepath.Dir(dst))
 	if err == nil {
-		var from *os.Root
-		if from, err = os.OpenRoot(src); err == nil {
-			err = c.directory(from, ".")
-			from.Close()
+		if p.src, err = os.OpenRoot(src); err == nil {
+			err = c.directory(p.src, ".")
 		}
 	}
 	if err != nil {
+		p.Close()
 		return nil, fmt.Errorf("cannot copy the directory %s: %w", src, err)
 	}
 	return p, nil

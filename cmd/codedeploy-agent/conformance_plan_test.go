@@ -312,6 +312,9 @@ func (f *foretold) compareChanges(id string, installed bool) {
 		}
 		result[c.Path] = c
 	}
+	if installed {
+		f.compareList(said)
+	}
 	paths := map[string]bool{}
 	for _, all := range []map[string]trace{f.before, after} {
 		for path := range all {
@@ -325,6 +328,29 @@ func (f *foretold) compareChanges(id string, installed bool) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		f.comparePath(path, said[path], set[path], result[path], f.before, after)
+	}
+}
+
+// compareList checks that plan has named whatever is installed now, and each file of the bundle's directory d that goes to the destination, which
+// may be retained.
+func (f *foretold) compareList(said map[string]plannedChange) {
+	p := f.p
+	list := strings.FieldsFunc(p.instructions("-cleanup"), func(r rune) bool { return r == '\n' })
+	list = append(list, strings.FieldsFunc(p.instructions("-cleanup.names"), func(r rune) bool { return r == 0 })...)
+	if strings.Contains(f.d.appspec, "source: d\n    destination: DEST\n") {
+		for _, b := range f.d.bundle {
+			if name, ok := strings.CutPrefix(b.name, "d/"); ok {
+				list = append(list, filepath.Join(p.dest, name))
+			}
+		}
+	}
+	for _, path := range list {
+		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+			path = filepath.Join(dir, filepath.Base(path))
+		}
+		if c := said[path]; !strings.Contains(path, "\x00") && (c.Action == "" || c.Action == "delete") {
+			p.t.Errorf("plan says %q of %s, which is installed or retained", c.Action, path)
+		}
 	}
 }
 
