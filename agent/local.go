@@ -67,15 +67,15 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 		config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, live: l.Console, display: l.Progress, custom: events, ended: l.Ended, log: l.Log,
 		host: identity.HookVariables(l.Config.OnPremisesConfigFile),
 	}
+	runs, err := l.runDir(spec.DeploymentID) // first, because its error says what an ordinary user has to do
+	if err != nil {
+		return err
+	}
 	unlock, err := NewGroups(l.Config.StateDir).Lock(ctx, spec.GroupID)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	runs, err := l.runDir(spec.DeploymentID)
-	if err != nil {
-		return err
-	}
 	defer os.RemoveAll(runs)
 
 	deployment := x.store.Deployment(spec.GroupID, spec.DeploymentID)

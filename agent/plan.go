@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ type Plan struct {
 	Warnings []string `json:"warnings"`
 
 	install *install.Plan
+	unread  bool // the revision cannot be read, so that nobody knows its scripts
 }
 
 // PlannedEvent is one lifecycle event of a planned deployment.
@@ -54,9 +56,11 @@ type PlannedHook struct {
 	Location   string `json:"location"`
 	Revision   string `json:"revision"`
 	Deployment string `json:"deployment,omitempty"`
-	RunAs      string `json:"runas,omitempty"` // empty: the agent's user
+	RunAs      string `json:"runas,omitempty"`
 	Sudo       bool   `json:"sudo,omitempty"`
-	Timeout    int    `json:"timeout"` // in seconds
+	// User is who the script runs as in the end; empty if that is not known.
+	User    string `json:"user"`
+	Timeout int    `json:"timeout"` // in seconds
 }
 
 // Plan finds out what Run would do, and changes nothing: a bundle is read and not unpacked, only one that is not on this host is fetched to a
@@ -156,15 +160,16 @@ func (b *planner) run(ctx context.Context, events []string) {
 
 // checkState looks whether the deployment could be kept, and whether an Install is under way.
 func (b *planner) checkState() {
-	for _, dir := range []string{b.x.store.Root(), b.x.config.StateDir} {
+	record := b.x.installRecord(b.spec.GroupID)
+	for _, dir := range []string{filepath.Dir(filepath.Dir(b.archive)), filepath.Dir(b.x.store.CleanupFile(b.spec.GroupID)),
+		filepath.Join(b.x.config.StateDir, "local"), filepath.Dir(record)} {
 		if at := standing(dir); !mayChange(at) {
-			b.problem(fmt.Errorf("cannot keep the deployment in %s: this user may not write to %s; as an ordinary user, give a configuration file with "+
-				"a root_dir of your own", dir, at))
+			b.problem(fmt.Errorf("cannot keep the deployment: this user may not write to %s; as an ordinary user, give a configuration file with a root_dir of "+
+				"your own", at))
 		}
 	}
-	if _, err := os.Lstat(b.x.installRecord(b.spec.GroupID)); err == nil {
-		b.warn("an Install of this group is under way or was cut off (%s): the next one takes it back first, and this plan is for the host as it is now",
-			b.x.installRecord(b.spec.GroupID))
+	if _, err := os.Lstat(record); err == nil {
+		b.warn("an Install of this group is under way or was cut off (%s): the next one takes it back first, and this plan is for the host as it is now", record)
 	}
 }
 
@@ -183,13 +188,14 @@ func (b *planner) download(ctx context.Context) {
 	size, err := b.read(ctx)
 	if err != nil {
 		b.problem(fmt.Errorf("%s: %w", hooks.DownloadBundle, err))
-		b.unread = err
+		b.unread, b.plan.unread = err, true
 		return
 	}
 	const block = 4096
 	bytes, files := b.content.Demand(block)
 	b.beside = []install.Demand{{Dir: b.archive, Bytes: bytes + size, Files: files}}
 	b.appSpec, b.name, b.unread = parseAppSpec(b.content, b.archive, b.spec.AppSpecFilename)
+	b.plan.unread = b.unread != nil
 }
 
 // read makes the preview of the revision. size is what its bundle takes on the disk, too.
@@ -251,7 +257,7 @@ func (b *planner) event(event string, downloaded bool) {
 	b.plan.Events = append(b.plan.Events, planned)
 	for _, s := range scripts {
 		b.plan.Hooks = append(b.plan.Hooks, PlannedHook{Event: event, Location: s.Location, Revision: planned.Revision, Deployment: planned.Deployment,
-			RunAs: s.RunAs, Sudo: s.Sudo, Timeout: int(s.Timeout.Seconds())})
+			RunAs: s.RunAs, Sudo: s.Sudo, User: userOf(s), Timeout: int(s.Timeout.Seconds())})
 		warning, err := hooks.Check(archive, contents, s)
 		if err != nil {
 			b.problem(fmt.Errorf("%s: %w", event, err))
@@ -260,6 +266,21 @@ func (b *planner) event(event string, downloaded bool) {
 			b.warn("%s: %s: %s", event, s.Location, warning)
 		}
 	}
+}
+
+// userOf is who a script runs as: the user it asks for, with sudo root by itself, and else who the agent, like this process, runs as.
+func userOf(s appspec.Script) string {
+	switch {
+	case s.RunAs != "":
+		return s.RunAs
+	case s.Sudo:
+		return "root"
+	}
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
 }
 
 // once notes a problem that several events have by its cause.

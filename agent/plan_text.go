@@ -38,6 +38,8 @@ func (p *Plan) WriteTo(w io.Writer) (int64, error) {
 			}
 		case e.Revision == "":
 			fmt.Fprintf(&b, "%s\n", e.Event)
+		case e.Scripts == 0 && p.unread && e.Revision == hooks.Current.String():
+			fmt.Fprintf(&b, "%-20s not known, because the revision cannot be read\n", e.Event)
 		case e.Scripts == 0:
 			fmt.Fprintf(&b, "%-20s nothing to do\n", e.Event)
 		default:
@@ -70,11 +72,8 @@ func (p *Plan) WriteTo(w io.Writer) (int64, error) {
 // String is one line for people.
 func (h PlannedHook) String() string {
 	s := plaintext.Line(h.Location)
-	switch {
-	case h.RunAs != "":
-		s += " as user " + h.RunAs
-	default:
-		s += " as the agent's user"
+	if h.User != "" {
+		s += " as user " + plaintext.Line(h.User)
 	}
 	if h.Sudo {
 		s += " through sudo"

@@ -26,9 +26,9 @@ type planned struct {
 }
 
 type plannedHook struct {
-	Event, Location, Revision, Deployment, RunAs string
-	Sudo                                         bool
-	Timeout                                      int
+	Event, Location, Revision, Deployment, RunAs, User string
+	Sudo                                               bool
+	Timeout                                            int
 }
 
 type plannedChange struct {
@@ -212,4 +212,103 @@ hooks:
 	if r := newCommand(h, "plan", "--deployment-type", "sideways"); r.code != 2 {
 		t.Errorf("%+v, want exit code 2", r)
 	}
+}
+
+// What cannot be read is a reason like any other, also for machines.
+func TestPlanOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.write("bundle.tgz", "\x1f\x8b no more")
+	broken := h.layOut("broken", []file{{"appspec.yml", "version: 0.0\nos: linux\nfiles: 7\nhooks: 8\n", 0o644}})
+	h.write("root/deployment-instructions/"+group+"_last_successful_install", h.path("root/"+group+"/d-GONE"))
+	for bundle, want := range map[string][]string{
+		h.path("bundle.tgz"): {"DownloadBundle: cannot unpack the bundle " + h.path("bundle.tgz"), "root/" + group + "/d-GONE/deployment-archive is missing"},
+		broken:               {broken + "/appspec.yml", "line 3", "line 4"},
+	} {
+		p := h.plan(1, bundle)
+		all := strings.Join(p.Problems, "\n")
+		for _, w := range want {
+			if !strings.Contains(all, w) {
+				t.Errorf("problems of %s:\n%s\nwant one with %q", bundle, all, w)
+			}
+		}
+		r := newCommand(h, "plan", bundle, "-c", h.config, "-g", group)
+		if r.code != 1 || !strings.Contains(r.stdout, "ApplicationStart     not known, because the revision cannot be read") {
+			t.Errorf("plan %s: %+v", bundle, r)
+		}
+	}
+}
+
+// Text for people has every item.
+func TestPlanAsText(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("it changes owners")
+	}
+	h := newHost(t)
+	h.write("srv/kept", "mine")
+	h.write("srv/old", "a\nb\nc\n")
+	bundle := func(label string, extra ...file) string {
+		return h.layOut("bundle-"+label, append(extra, text("appspec.yml", "version: 0.0\nos: linux\nfile_exists_behavior: "+
+			map[string]string{"one": "RETAIN", "two": "OVERWRITE"}[label]+"\nfiles:\n  - source: content\n    destination: "+h.dest+"\npermissions:\n  - object: "+
+			h.dest+"\n    pattern: 'n*'\n    type: [file]\n    mode: 600\n    owner: daemon\n    group: daemon\nhooks:\n  ApplicationStop:\n    - location: stop.sh\n"+
+			"      timeout: 7\n  AfterInstall:\n    - location: start.sh\n      runas: daemon\n"), script("stop.sh", "#!/bin/sh\n"), script("start.sh", "#!/bin/sh\n")))
+	}
+	if r := newCommand(h, "deploy-local", "-c", h.config, "-g", group, "-l", bundle("one", text("content/kept", "theirs"), text("content/gone", "1"), text("content/dir/x", "1"))); r.code != 0 {
+		t.Fatalf("deploy-local: %+v", r)
+	}
+	r := newCommand(h, "plan", "-c", h.config, "-g", group, bundle("two", text("content/new", "n"), text("content/old", "a\nB\nc\nd\n"), text("content/dir/x", "1"), link("content/l", "new")))
+	for _, want := range []string{
+		"ApplicationStop      of the last successful revision (d-", "    stop.sh as user root, at most 7 s\n",
+		"    create     " + h.dest + "/new  (0600 daemon:daemon, from content/new, 1 B)\n",
+		"    create     " + h.dest + "/l  (root:root, from content/l, link to new)\n",
+		"    overwrite  " + h.dest + "/old  (0644 root:root, from content/old, 8 B, in place of a file that the previous deployment did not install, +2 -1 lines)\n",
+		"    unchanged  " + h.dest + "/dir  (0755 root:root, of the previous revision)\n",
+		"    overwrite  " + h.dest + "/dir/x  (0644 root:root, from content/dir/x, 1 B, same content)\n",
+		"    owner      " + h.dest + "/new  (daemon:daemon)\n", "    mode       " + h.dest + "/new  (600)\n",
+		"    delete     " + h.dest + "/gone  (of the previous revision)\n",
+		"    2 files created, 2 replaced, 1 removed, 2 permissions set\n    space at ", " needed, ", " free",
+		"    start.sh as user daemon, at most 3600 s\n",
+	} {
+		if !strings.Contains(r.stdout, want) {
+			t.Errorf("plan does not say %q:\n%s%s", want, r.stdout, r.stderr)
+		}
+	}
+	if r := newCommand(h, "plan", "-c", h.config, "-g", group, h.path("bundle-one")); !strings.Contains(r.stdout, "    retain     "+h.dest+"/kept  (0644 root:root, exists already)\n") {
+		t.Errorf("plan does not say what is retained:\n%s%s", r.stdout, r.stderr)
+	}
+}
+
+// What only an owner may do is known before it is tried.
+func TestPlanAsAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	h := newHostOf(t, ordinaryUser(t))
+	h.write("srv/file", "root's")
+	for _, dir := range []string{"srv", "srv/file"} {
+		if err := os.Lchown(h.path(dir), 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(h.dest, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	bundle := h.layOut("bundle", h.revision("one", nil, text("content/file", "theirs")))
+	both := func(want string) {
+		t.Helper()
+		p := h.plan(1, bundle, "-b", "OVERWRITE")
+		if !strings.Contains(strings.Join(p.Problems, "\n"), want) {
+			t.Errorf("problems %q, want one with %q", p.Problems, want)
+		}
+		r := newCommand(h, "deploy-local", "-c", h.config, "-g", group, "-l", bundle, "-b", "OVERWRITE")
+		if r.code == 0 || !strings.Contains(r.stderr, want) {
+			t.Errorf("deploy-local: %+v, want a failure with %q", r, want)
+		}
+	}
+	both("cannot replace " + h.dest + "/file: in the directory " + h.dest + " with the sticky bit only its owner may do that")
+	h = newHostOf(t, ordinaryUser(t))
+	bundle = h.layOut("bundle", h.revision("one", nil))
+	if err := os.Chown(h.dir, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	both("as an ordinary user, give a configuration file with a root_dir of your own")
 }
