@@ -324,45 +324,6 @@ func (a *application) make(s step, dir, name, path string) error {
 	return nil
 }
 
-// reused says whether a directory is one of the previous revision, which may have a mode and lists that a new one would not have.
-func (a *application) reused(dir string) bool {
-	d := a.outcome.dirs[dir]
-	return d != nil && d.kept()
-}
-
-// likeNew gives a directory that was made in one of the previous revision what it would have in a new one.
-func (a *application) likeNew(in *handle, name string, d *dirStep) error {
-	o, err := in.openPlace(name, d.new)
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	if err := a.asNew(o, a.outcome.made(d.dir), nil); err != nil {
-		return err
-	}
-	h, err := a.to.in(d.dir) // again: the outcome may have looked elsewhere
-	if err != nil {
-		return err
-	}
-	d.new, err = h.look(name)
-	return err
-}
-
-// lookAt looks at a directory of the host that the plan neither makes nor uses again.
-func (a *application) lookAt(dir string) (i info, inherited []aclEntry) {
-	h, err := a.to.in(dir)
-	if err != nil {
-		return i, nil
-	}
-	o, err := h.openPlace(".", info{})
-	if err != nil { // it may be closed to this process
-		i, _ = h.look(".")
-		return i, nil
-	}
-	defer o.close()
-	return o.info, decode(o.lists()[aclDefault])
-}
-
 // change gives something the owner, mode and lists that the grants say.
 func (a *application) change(dir, name string, expect info, grants []*grant) error {
 	h, err := a.to.in(dir)
