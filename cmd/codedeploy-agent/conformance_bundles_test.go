@@ -80,7 +80,9 @@ func bundleRules() []rule {
 			rule{name: format + " that is a " + mismatch.is, deploys: refused(format, packedAs(mismatch.is), mismatch.says, mismatch.is)},
 		)
 	}
+	packed := deploy{appspec: "permissions:\n  - {object: DEST, pattern: x, mode: 640, type: [file]}\n" + appspec, bundle: bundle, format: "tar"}
 	rules = append(rules,
+		rule{name: "the same archive twice", ordinary: true, deploys: []deploy{packed, packed}, tree: strings.Replace(tree, "x 644", "x 640", 1)},
 		rule{name: "tar that is a tgz", once: true, deploys: []deploy{{format: "tar", data: packedAs("tgz")}}, tree: tree},
 		rule{name: "one directory, and the AppSpec has another name", once: true, in: daemonOnly,
 			deploys: []deploy{{bundle: inside("shop/", "Company-AppSpec.yml"), appspecName: "Company-AppSpec.yml"}}, tree: tree},
