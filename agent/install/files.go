@@ -160,7 +160,7 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 			}
 			continue
 		}
-		b.add(dir, e.Name(), below, shown, i, to, line)
+		b.add(dir, e.name, below, shown, i, to, line)
 	}
 	return nil
 }
