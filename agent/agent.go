@@ -23,6 +23,7 @@ import (
 	"codedeploy-agent/agent/journal"
 	"codedeploy-agent/agent/secrets"
 	"codedeploy-agent/agent/store"
+	"codedeploy-agent/agent/supervisor"
 	"codedeploy-agent/hooks"
 )
 
@@ -49,25 +50,28 @@ type Options struct {
 	Secrets *secrets.Register
 	// Guard judges records of what is installed that others can write. nil refuses them.
 	Guard *custody.Guard
-	Log   *zap.Logger
+	// Supervisor is told how the agent gets on. nil is nobody.
+	Supervisor *supervisor.Supervisor
+	Log        *zap.Logger
 }
 
 // Agent executes the commands of one host. Use New, then Run once.
 type Agent struct {
-	config    *config.Config
-	host      string
-	service   Service
-	throttled func() bool
-	verifier  *command.Verifier
-	executor  *Executor
-	store     *store.Store
-	journal   *journal.Journal
-	reporter  *reporter
-	groups    *Groups
-	pace      *pace
-	rest      rest
-	secrets   *secrets.Register
-	log       *zap.Logger
+	config     *config.Config
+	host       string
+	service    Service
+	throttled  func() bool
+	verifier   *command.Verifier
+	executor   *Executor
+	store      *store.Store
+	journal    *journal.Journal
+	reporter   *reporter
+	groups     *Groups
+	pace       *pace
+	rest       rest
+	secrets    *secrets.Register
+	supervisor *supervisor.Supervisor
+	log        *zap.Logger
 
 	mu       sync.Mutex
 	inFlight map[string]bool
@@ -84,13 +88,14 @@ func New(o Options) (*Agent, error) {
 	s := newStore(o.Config, o.Guard)
 	a := &Agent{
 		config: o.Config, host: o.HostIdentifier, service: o.Service, throttled: o.Throttled, verifier: o.Verifier, store: s, journal: j,
-		executor: &Executor{config: o.Config, store: s, sources: o.Sources, host: o.HookVariables, log: o.Log},
-		groups:   NewGroups(o.Config.StateDir),
-		pace:     newPace(o.Config.WaitBetweenRuns),
-		secrets:  o.Secrets,
-		log:      o.Log,
-		inFlight: map[string]bool{},
-		slots:    make(chan struct{}, o.Config.MaxConcurrentCommands),
+		executor:   &Executor{config: o.Config, store: s, sources: o.Sources, host: o.HookVariables, log: o.Log},
+		groups:     NewGroups(o.Config.StateDir),
+		pace:       newPace(o.Config.WaitBetweenRuns),
+		secrets:    o.Secrets,
+		supervisor: o.Supervisor,
+		log:        o.Log,
+		inFlight:   map[string]bool{},
+		slots:      make(chan struct{}, o.Config.MaxConcurrentCommands),
 	}
 	if a.throttled == nil {
 		a.throttled = func() bool { return false }
@@ -99,13 +104,17 @@ func New(o Options) (*Agent, error) {
 	return a, nil
 }
 
+// ErrHandOver is the cause of the end of Run's context abandon when another agent is about to take over, as after an upgrade. It is no
+// failure.
+var ErrHandOver = errors.New("another agent takes over")
+
 // reportGrace is how long a stopping agent tries to deliver results that the service has not accepted. What is left
 // then is delivered by the next agent.
 const reportGrace = 10 * time.Second
 
 // Run executes commands until stop ends: then it takes no new ones, lets the running ones end (up to
 // kill_agent_max_wait_time_seconds) and delivers their results. When abandon ends, it returns at once; hooks go on, and
-// the next agent takes everything up.
+// the next agent takes everything up. That is an error unless the cause is ErrHandOver.
 func (a *Agent) Run(stop, abandon context.Context) error {
 	work, cancel := context.WithCancel(abandon)
 	defer cancel()
@@ -118,6 +127,8 @@ func (a *Agent) Run(stop, abandon context.Context) error {
 	a.poll(stop, work)
 
 	a.log.Info("stopping: no new commands are taken")
+	a.supervisor.Stopping(a.config.KillAgentMaxWaitTime + reportGrace)
+	a.supervisor.Status("stopping: waits for running lifecycle events to end")
 	ended := make(chan struct{})
 	go func() { a.commands.Wait(); close(ended) }()
 	limit := time.NewTimer(a.config.KillAgentMaxWaitTime)
@@ -126,12 +137,16 @@ func (a *Agent) Run(stop, abandon context.Context) error {
 	select {
 	case <-ended:
 	case <-abandon.Done():
+		if errors.Is(context.Cause(abandon), ErrHandOver) {
+			a.log.Info("handing over: running hooks go on and the next start reports their results")
+			break
+		}
 		err = errors.New("stopped at once; running hooks go on and the next start reports their results")
 	case <-limit.C:
 		err = fmt.Errorf("commands still run after %s (kill_agent_max_wait_time_seconds); hooks go on and the next start reports their results",
 			a.config.KillAgentMaxWaitTime)
 	}
-	if err == nil && !a.reporter.drain(work, reportGrace) {
+	if err == nil && abandon.Err() == nil && !a.reporter.drain(work, reportGrace) {
 		a.log.Warn("the service has not accepted all results; the next start reports them")
 	}
 	stopReporting()

@@ -2,12 +2,14 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/command"
+	"codedeploy-agent/hooks/faultpoint"
 )
 
 // pollGrace is how long a poll may still take when the agent is told to stop. A service that has just handed out a command may not give it to
@@ -28,6 +30,7 @@ func (a *Agent) poll(stop, work context.Context) {
 		}
 	})
 	for stop.Err() == nil {
+		a.supervisor.Expect(0) // hooks may take as long as they like
 		select {
 		case a.slots <- struct{}{}: // no more commands are asked for than can be worked on
 		case <-stop.Done():
@@ -43,29 +46,36 @@ func (a *Agent) poll(stop, work context.Context) {
 // pollOnce asks once and then waits as long as is due. It returns true if it has started a command, which then gives
 // its slot back itself.
 func (a *Agent) pollOnce(stop, polling, work context.Context) (started bool) {
+	a.supervisor.Expect(pollLimit(a.config.HTTPReadTimeout))
+	faultpoint.Hang("poll")
 	cmd, err := a.service.Poll(polling, a.host)
+	if err == nil && stop.Err() == nil {
+		a.supervisor.Ready()
+		a.supervisor.Status("%s", a.activity())
+	}
 	switch {
 	case stop.Err() != nil && cmd == nil:
 	case err != nil:
 		wait := a.pace.failed()
+		a.supervisor.Status("waiting for the service: %s", command.Describe(err))
 		a.log.Warn("cannot poll for commands", zap.String("reason", command.Describe(err)), zap.Duration("next_try_in", wait))
-		a.pace.wait(stop, wait, false)
+		a.idle(stop, wait, false)
 	case cmd == nil:
 		a.pace.succeeded()
 		if a.pace.quiet() && !a.busy() {
 			a.rest.begin()
 		}
-		a.pace.wait(stop, a.pace.pause(), true)
+		a.idle(stop, a.pace.pause(), true)
 	case !a.acceptable(cmd):
-		a.pace.wait(stop, a.pace.active(), true)
+		a.idle(stop, a.pace.active(), true)
 	case !a.claim(cmd.ID):
 		a.log.Debug("command delivered again while it is being executed", zap.String("command", cmd.ID))
-		a.pace.wait(stop, a.pace.active(), true)
+		a.idle(stop, a.pace.active(), true)
 	case a.reporter.again(cmd.ID):
 		// The service has lost the result it accepted, or the answer crossed with this delivery.
 		a.release(cmd.ID)
 		a.log.Info("command delivered again after it ended, reporting its result again", zap.String("command", cmd.ID))
-		a.pace.wait(stop, a.pace.active(), true)
+		a.idle(stop, a.pace.active(), true)
 	default:
 		a.pace.succeeded()
 		a.rest.end()
@@ -75,11 +85,38 @@ func (a *Agent) pollOnce(stop, polling, work context.Context) (started bool) {
 			a.handle(work, cmd)
 		})
 		if a.throttled() {
-			a.pace.wait(stop, a.pace.active(), false)
+			a.idle(stop, a.pace.active(), false)
 		}
 		return true
 	}
 	return false
+}
+
+// activity is what the agent does, in a line.
+func (a *Agent) activity() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch n := len(a.inFlight); n {
+	case 0:
+		return "polling for commands"
+	case 1:
+		return "polling for commands, executing one"
+	default:
+		return fmt.Sprintf("polling for commands, executing %d", n)
+	}
+}
+
+// pollLimit is the longest that a poll can take before it is hung: the client repeats it at most twice, after it has renewed credentials or
+// corrected the time, and waits before that if the service has asked to slow down.
+func pollLimit(readTimeout time.Duration) time.Duration { return 3*readTimeout + time.Minute }
+
+// pauseMargin is what a busy host may add to a pause.
+const pauseMargin = time.Minute
+
+// idle waits as long as the pace says, and tells the supervisor that it is going to.
+func (a *Agent) idle(stop context.Context, d time.Duration, wakeable bool) {
+	a.supervisor.Expect(max(d, 0) + pauseMargin)
+	a.pace.wait(stop, d, wakeable)
 }
 
 // acceptable says whether a polled command is for this host and names something to do: the command's identifier is ours or its last part, as in

@@ -41,7 +41,14 @@ type Options struct {
 	Secrets *secrets.Register
 	// Guard judges files that others can write or, with secrets in them, read. nil refuses the former.
 	Guard *custody.Guard
+	// Waiting is told each new reason for which Wait waits, and whether only the credentials are missing. nil is not told.
+	Waiting func(reason error, credentials bool)
 }
+
+// credentialsError says that the host knows who it is but has no credentials to prove it.
+type credentialsError struct{ error }
+
+func (e credentialsError) Unwrap() error { return e.error }
 
 // Resolver finds out who this host is.
 type Resolver struct {
@@ -49,6 +56,7 @@ type Resolver struct {
 	log     *zap.Logger
 	secrets *secrets.Register
 	guard   *custody.Guard
+	waiting func(error, bool)
 	pause   func(context.Context, time.Duration) error
 }
 
@@ -57,7 +65,10 @@ func New(o Options) *Resolver {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	return &Resolver{config: o.Config, log: o.Log, secrets: o.Secrets, guard: o.Guard, pause: sleep}
+	if o.Waiting == nil {
+		o.Waiting = func(error, bool) {}
+	}
+	return &Resolver{config: o.Config, log: o.Log, secrets: o.Secrets, guard: o.Guard, waiting: o.Waiting, pause: sleep}
 }
 
 // The pauses between attempts of Wait.
@@ -80,7 +91,14 @@ func (r *Resolver) Wait(ctx context.Context) (*Identity, error) {
 		}
 		if err.Error() != told {
 			told = err.Error()
-			r.log.Warn("waiting to learn who this host is", zap.Error(err))
+			var credentials credentialsError
+			if only := errors.As(err, &credentials); only {
+				r.log.Warn("waiting for the credentials of this host", zap.Error(err))
+				r.waiting(err, true)
+			} else {
+				r.log.Warn("waiting to learn who this host is", zap.Error(err))
+				r.waiting(err, false)
+			}
 		}
 		if err := r.pause(ctx, pause/2+rand.N(pause/2)); err != nil {
 			return nil, err

@@ -44,9 +44,9 @@ func (r *Resolver) instance(ctx context.Context) (*Identity, error) {
 		func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = expiryWindow })
 	if _, err := id.Credentials.Retrieve(ctx); err != nil {
 		if metadataStatus(err) == http.StatusNotFound {
-			return nil, errors.New("instance metadata has no credentials: attach an instance profile (an IAM role) to this instance")
+			return nil, credentialsError{errors.New("instance metadata has no credentials: attach an instance profile (an IAM role) to this instance")}
 		}
-		return nil, fmt.Errorf("cannot get the instance role's credentials from instance metadata: %w", metadataError(err))
+		return nil, credentialsError{fmt.Errorf("cannot get the instance role's credentials from instance metadata: %w", metadataError(err))}
 	}
 	return id, nil
 }

@@ -116,8 +116,10 @@ func (r *Resolver) onPremises(ctx context.Context, f *onPremises) (*Identity, er
 	}
 	file := &sessionFile{path: f.credentialsFile, secrets: r.secrets, guard: r.guard, now: time.Now}
 	id.Credentials = file
-	_, err := file.Retrieve(ctx)
-	return id, err
+	if _, err := file.Retrieve(ctx); err != nil {
+		return nil, credentialsError{err}
+	}
+	return id, nil
 }
 
 // sessionFile gives the credentials of a file that somebody else renews. Each Retrieve looks whether it has changed.

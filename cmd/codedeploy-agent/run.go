@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -17,6 +15,7 @@ import (
 	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/network"
+	"codedeploy-agent/agent/supervisor"
 )
 
 func runCommand() *cobra.Command {
@@ -28,7 +27,9 @@ func runCommand() *cobra.Command {
 
 The first SIGTERM or SIGINT lets running lifecycle events end and reports their results (up to
 kill_agent_max_wait_time_seconds); a second one stops at once: hooks go on, and the next start
-waits for them and reports their results.
+waits for them and reports their results. SIGUSR2 does the same in one step: it is for upgrades.
+Under systemd (Type=notify) the agent is ready after its first poll that the service has answered;
+until then its status says for what it waits.
 
 Exit codes: 0 stopped when told to, 1 cannot run, 2 wrong command line.`,
 		Example: `  codedeploy-agent run
@@ -62,6 +63,8 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 		}
 	}()
 	prepareProcess(c, log)
+	manager := supervisor.New(log, known.Redact)
+	defer manager.Close()
 	unlock, err := agent.Lock(c.StateDir)
 	if err != nil {
 		return err
@@ -82,7 +85,15 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	id, err := identity.New(identity.Options{Config: c, Log: log, Secrets: &known, Guard: guard}).Wait(stop)
+	waiting := func(reason error, credentials bool) {
+		if credentials {
+			manager.Status("waiting for credentials: %v", reason)
+		} else {
+			manager.Status("waiting for identity: %v", reason)
+		}
+	}
+	manager.Status("waiting for identity")
+	id, err := identity.New(identity.Options{Config: c, Log: log, Secrets: &known, Guard: guard, Waiting: waiting}).Wait(stop)
 	if err != nil {
 		if stop.Err() != nil {
 			return nil // told to stop while it was still waiting to learn who this host is
@@ -116,30 +127,16 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	}
 	a, err := agent.New(agent.Options{
 		Config: c, HostIdentifier: id.HostIdentifier, Service: client, Throttled: gate.Throttled, Verifier: verifier, Sources: sources,
-		HookVariables: identity.HookVariables(c.OnPremisesConfigFile), Secrets: &known, Guard: guard, Log: log,
+		HookVariables: identity.HookVariables(c.OnPremisesConfigFile), Secrets: &known, Guard: guard, Supervisor: manager, Log: log,
 	})
 	if err != nil {
 		return err
 	}
+	manager.Status("waiting for the service")
 	log.Info("polling for commands", zap.String("endpoint", endpoint))
 	err = a.Run(stop, abandon)
 	log.Info("stopped")
 	return err
-}
-
-// untilSignal returns a context that ends with the first signal to stop and one that ends with the second.
-func untilSignal() (stop, abandon context.Context, release func()) {
-	stop, cancelStop := context.WithCancel(context.Background())
-	abandon, cancelAbandon := context.WithCancel(context.Background())
-	c := make(chan os.Signal, 2)
-	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-c
-		cancelStop()
-		<-c
-		cancelAbandon()
-	}()
-	return stop, abandon, func() { signal.Stop(c) }
 }
 
 func networkSettings(c *config.Config, guard *custody.Guard) network.Settings {

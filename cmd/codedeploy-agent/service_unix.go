@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -10,6 +11,9 @@ import (
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/hooks"
 )
+
+// handOverSignals make the agent leave everything to the next one at once.
+var handOverSignals = []os.Signal{syscall.SIGUSR2}
 
 // runService runs the agent until the service manager, or whoever started it, sends SIGTERM.
 func runService(file string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/kardianos/service"
 	"go.uber.org/zap"
@@ -11,6 +12,9 @@ import (
 
 // serviceName is the official agent's name in the service control manager.
 const serviceName = "codedeployagent"
+
+// handOverSignals is empty: Windows has no such signal.
+var handOverSignals []os.Signal
 
 // runService runs the agent under the service control manager, or in a console.
 func runService(file string) error {

@@ -6,3 +6,6 @@ package faultpoint
 
 // At is a point with a name. It returns the error that the work at this place is to fail with.
 func At(string) error { return nil }
+
+// Hang is a place where the process can be made to hang.
+func Hang(string) {}

@@ -20,6 +20,8 @@ const (
 	// passes of it counts, from 1; then a file that is made when it happens and that keeps it from happening again.
 	// The parts are separated by "|", plans by ";".
 	Plan = "CODEDEPLOY_FAULTPOINT_PLAN"
+	// Hanging is the name of a place, "|", and a file: when the file is there, the place removes it and hangs.
+	Hanging = "CODEDEPLOY_FAULTPOINT_HANG"
 )
 
 var (
@@ -49,6 +51,13 @@ func At(point string) error {
 		}
 	}
 	return nil
+}
+
+// Hang is a place where the process can be made to hang. The rest of the process goes on.
+func Hang(place string) {
+	if name, path, ok := strings.Cut(os.Getenv(Hanging), "|"); ok && name == place && os.Remove(path) == nil {
+		select {}
+	}
 }
 
 // first says whether it has not happened before.
