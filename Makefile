@@ -5,6 +5,8 @@ export CGO_ENABLED := 0
 # Not linked because not used: HTTP/2 (agent/network says why) and the compressor of the log's rotation.
 export GOFLAGS += -tags=nethttpomithttp2,timberjack_nozstd
 STATICCHECK_VERSION := v0.8.2
+# The newest that can be built from the module proxy alone.
+NFPM_VERSION := v2.45.2
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -13,10 +15,21 @@ DATE    ?= $(shell git show -s --format=%cI HEAD 2>/dev/null || echo unknown)
 # Functions are padded to 16 bytes, as on arm64; the linker's 32 of amd64 are 0.1 MB of nothing.
 LDFLAGS := -s -w -buildid= -funcalign=16 -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
-.PHONY: build demo test chaos fleet lint clean help swap hostile fuzz bench size
+EPOCH_SECONDS ?= $(shell git show -s --format=%ct HEAD 2>/dev/null || echo 0)
+
+.PHONY: packages build demo test chaos fleet lint clean help swap hostile fuzz bench size
 
 build: ## build bin/codedeploy-agent, static, stripped and reproducible
 	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/codedeploy-agent ./cmd/codedeploy-agent
+
+NFPM ?= $(CURDIR)/bin/tools/nfpm-$(NFPM_VERSION)
+$(CURDIR)/bin/tools/nfpm-$(NFPM_VERSION):
+	GOBIN=$(CURDIR)/bin/tools go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv $(CURDIR)/bin/tools/nfpm $@
+
+packages: $(NFPM) ## build deb, rpm, apk and tarballs for amd64 and arm64, checksums and bills of materials in bin/packages
+	VERSION='$(VERSION)' COMMIT='$(COMMIT)' DATE='$(DATE)' EPOCH_SECONDS='$(EPOCH_SECONDS)' NFPM='$(NFPM)' OUT=bin/packages packaging/build.sh
+	@ls -l bin/packages
 
 demo: build ## play three deployments, blue/green included, on this machine
 	go run ./examples/demo -agent bin/codedeploy-agent

@@ -22,10 +22,13 @@ func untilSignal() (stop, abandon context.Context, release func()) {
 	c := make(chan os.Signal, 2)
 	signal.Notify(c, append([]os.Signal{os.Interrupt, syscall.SIGTERM}, handOverSignals...)...)
 	go func() {
-		for range 2 {
-			if slices.Contains(handOverSignals, <-c) {
+		for handingOver := false; ; {
+			switch s := <-c; {
+			case handingOver: // it ends by itself; a service manager may send its own signal right after
+			case slices.Contains(handOverSignals, s):
+				handingOver = true
 				time.AfterFunc(handOverGrace, func() { cancelAbandon(agent.ErrHandOver) })
-			} else if stop.Err() != nil {
+			case stop.Err() != nil:
 				cancelAbandon(nil)
 			}
 			cancelStop()
