@@ -1,0 +1,153 @@
+//go:build linux
+
+package packaging
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// application is what a revision leaves running: a process that no hook waits for.
+const application = "nohup sleep 1000000 </dev/null >/dev/null 2>&1 & echo $! >/srv/app.pid"
+
+// slow is a script that says that it runs and goes on until it is allowed to end.
+const slow = "touch /srv/running; while [ ! -e /srv/go ]; do sleep 0.1; done; rm /srv/running /srv/go"
+
+// manager is how packages are installed on a machine.
+type manager struct {
+	file               func(version string) string
+	install, downgrade []string
+	remove             []string
+	purge              []string // nil: the system knows no purge
+}
+
+func TestDebLife(t *testing.T) {
+	packageLife(t, manager{file: func(v string) string { return built.deb(v) },
+		install: []string{"dpkg", "--install"}, downgrade: []string{"dpkg", "--install"},
+		remove: []string{"dpkg", "--remove", "codedeploy-agent"}, purge: []string{"dpkg", "--purge", "codedeploy-agent"}})
+}
+
+// The root is a Debian with rpm and an empty data base of its own, so that what the package needs (bash) cannot be looked up there.
+func TestRPMLife(t *testing.T) {
+	packageLife(t, manager{file: func(v string) string { return built.rpm(v) },
+		install: []string{"rpm", "--upgrade", "--nodeps"}, downgrade: []string{"rpm", "--upgrade", "--nodeps", "--oldpackage"},
+		remove: []string{"rpm", "--erase", "codedeploy-agent"}})
+}
+
+// A package is installed, used, upgraded in the middle of a hook, downgraded, stopped, removed in the middle of a hook, installed again and
+// purged. No hook and no application is interrupted.
+func packageLife(t *testing.T, p manager) {
+	m := newMachine(t)
+	c := newCloud(t, "i-0123456789abcdef0")
+	c.appear()
+	config := c.configure(m)
+	m.start()
+	install := func(version string, how []string) { m.run(append(how, m.bring(p.file(version)))...) }
+	alive := func(when string) {
+		t.Helper()
+		if _, err := m.try("kill", "-0", strings.TrimSpace(m.read("/srv/app.pid"))); err != nil {
+			t.Errorf("%s: the application does not run any more", when)
+		}
+	}
+
+	install("0.1.0", p.install)
+	m.waitForState("active")
+	if got := m.read("/etc/codedeploy-agent/conf/codedeployagent.yml"); got != config {
+		t.Errorf("installing has changed the configuration to\n%s", got)
+	}
+	c.deploy(m, c.revision("one", map[string]string{"ApplicationStart": application}))
+	alive("after the first deployment")
+
+	// Upgraded in the middle of a hook.
+	main := m.unit("MainPID")
+	wait := c.begin(m, c.revision("two", map[string]string{"AfterInstall": slow}))
+	m.eventually(time.Minute, "the hook runs", func() bool { return m.exists("/srv/running") })
+	install("0.2.0", p.install)
+	m.eventually(time.Minute, "the new agent runs", func() bool { return m.unit("MainPID") != main && m.unit("ActiveState") == "active" })
+	if got := m.run("codedeploy-agent", "--version"); got != "codedeploy-agent 0.2.0" {
+		t.Errorf("after the upgrade: %s", got)
+	}
+	if exe := m.run("readlink", "/proc/"+m.unit("MainPID")+"/exe"); exe != "/opt/codedeploy-agent/bin/codedeploy-agent" {
+		t.Errorf("after the upgrade the service is still %s", exe)
+	}
+	if !m.exists("/srv/running") {
+		t.Error("the upgrade has ended the hook")
+	}
+	m.write("/srv/go", "", 0o644)
+	wait()
+	if n := strings.Count(m.read("/srv/notes"), "AfterInstall two"); n != 1 {
+		t.Errorf("the hook that was upgraded under has run %d times", n)
+	}
+	alive("after the upgrade")
+
+	// Downgraded in the middle of a hook.
+	main = m.unit("MainPID")
+	wait = c.begin(m, c.revision("three", map[string]string{"BeforeInstall": slow}))
+	m.eventually(time.Minute, "the hook runs", func() bool { return m.exists("/srv/running") })
+	install("0.1.0", p.downgrade)
+	m.eventually(time.Minute, "the old agent runs", func() bool { return m.unit("MainPID") != main && m.unit("ActiveState") == "active" })
+	m.write("/srv/go", "", 0o644)
+	wait()
+	if got := m.read("/srv/app/label"); got != "three\n" {
+		t.Errorf("installed: %q", got)
+	}
+
+	// A stop lets the lifecycle event end and nothing of the application.
+	m.run("systemctl", "stop", "codedeploy-agent")
+	alive("after systemctl stop")
+	if got := m.unit("ActiveState"); got != "inactive" {
+		t.Errorf("after systemctl stop the unit is %s", got)
+	}
+
+	// What the operator has stopped stays stopped.
+	install("0.2.0", p.install)
+	if got := m.unit("ActiveState"); got != "inactive" {
+		t.Errorf("upgrading a stopped agent leaves it %s", got)
+	}
+	m.run("systemctl", "start", "codedeploy-agent")
+
+	// Removed in the middle of a hook: it goes on, and the next agent reports it.
+	wait = c.begin(m, c.revision("four", map[string]string{"ApplicationStart": slow}))
+	m.eventually(time.Minute, "the hook runs", func() bool { return m.exists("/srv/running") })
+	m.run(p.remove...)
+	if m.exists("/opt/codedeploy-agent/bin/codedeploy-agent") || m.unit("ActiveState") != "inactive" {
+		t.Errorf("after the removal the unit is %s", m.unit("ActiveState"))
+	}
+	if !m.exists("/srv/running") {
+		t.Error("the removal has ended the hook")
+	}
+	m.write("/srv/go", "", 0o644)
+	m.eventually(time.Minute, "the hook ends", func() bool { return !m.exists("/srv/running") })
+	alive("after the removal")
+	if got := m.read("/etc/codedeploy-agent/conf/codedeployagent.yml"); got != config {
+		t.Errorf("the removal has changed the configuration to\n%s", got)
+	}
+	install("0.2.0", p.install)
+	m.waitForState("active")
+	wait()
+
+	if p.purge == nil {
+		m.run(p.remove...)
+		left := m.ours()
+		t.Logf("what the removal leaves:\n%s", strings.Join(left, "\n"))
+		for _, path := range left {
+			if !strings.HasPrefix(path, "/opt/codedeploy-agent") && !strings.HasPrefix(path, "/etc/codedeploy-agent") && !strings.HasPrefix(path, "/var/log/aws") &&
+				!strings.HasPrefix(path, "/root/") {
+				t.Errorf("the removal leaves %s", path)
+			}
+		}
+		return
+	}
+	m.run(p.purge...)
+	alive("after the purge")
+	m.shutdown()
+	for _, path := range m.ours() {
+		if !strings.HasPrefix(path, "/root/") && !strings.HasPrefix(path, "/tmp/") { // what the test has brought
+			t.Errorf("the purge leaves %s", path)
+		}
+	}
+	if got := m.read("/srv/app/label"); got != "four\n" {
+		t.Errorf("the purge has changed what was deployed: %q", got)
+	}
+}
