@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -81,4 +83,17 @@ func Lock(stateDir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("cannot start: another agent is running with the state directory %s", stateDir)
 	}
 	return func() { f.Close() }, nil
+}
+
+// Running says whether an agent runs with the state directory. It changes nothing there.
+func Running(stateDir string) (bool, error) {
+	f, err := os.OpenFile(filepath.Join(stateDir, "agent.lock"), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot find out whether an agent is running: %w", err)
+	}
+	defer f.Close()
+	return !tryLock(f), nil
 }

@@ -59,7 +59,7 @@ func TestWatchdog(t *testing.T) {
 	m := newMachine(t)
 	c := newCloud(t, "i-0123456789abcdef0")
 	c.appear()
-	c.configure(m, "http_read_timeout: 1")
+	c.configure(m, "http_read_timeout: 25")
 	m.install(built.deb("0.1.0"))
 	faulty := m.bring(built.faulty)
 	m.write("/etc/systemd/system/codedeploy-agent.service.d/test.conf", "[Service]\nExecStart=\nExecStart="+faulty+" run\n"+

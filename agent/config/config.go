@@ -28,6 +28,8 @@ type Config struct {
 	MaxRevisions         int
 	// MaxConcurrentCommands is how many host commands run at a time, each for another deployment group.
 	MaxConcurrentCommands int
+	// KeepStateOfImage uses what was recorded on another host, whose image this one was made from.
+	KeepStateOfImage bool
 
 	Verbose              bool
 	LogFormat            string // "console" or "json"

@@ -41,6 +41,8 @@ var groups = []group{
 			about: "directory in root_dir that has a file for each deployment under way, for other tools"},
 		{name: "on_premises_config_file", field: func(c *Config) any { return &c.OnPremisesConfigFile }, value: defaultOnPremises,
 			about: "who an on-premises host is; where the file is missing the host is an EC2 instance"},
+		{name: "keep_state_of_image", field: func(c *Config) any { return &c.KeepStateOfImage }, value: "false",
+			about: "an instance that was made from the image of another one uses what the agent has recorded there: the first deployment runs the ApplicationStop of the revision in the image and removes its files, as the official agents do; false sets all of it aside"},
 	}},
 	{"Polling and commands", []key{
 		{name: "wait_between_runs", field: func(c *Config) any { return &c.WaitBetweenRuns }, value: "30", max: year,

@@ -76,6 +76,19 @@ func HookVariables(onPremisesFile string) map[string]string {
 	return map[string]string{"AWS_REGION": f.region, "AWS_HOST_IDENTIFIER": cmp.Or(f.userARN, f.sessionARN)}
 }
 
+// CredentialsFile is the file with credentials that the on-premises file names, empty if it names none.
+func CredentialsFile(onPremisesFile string) string {
+	data, err := os.ReadFile(onPremisesFile)
+	if err != nil {
+		return ""
+	}
+	f, err := parseOnPremises(onPremisesFile, data)
+	if err != nil {
+		return ""
+	}
+	return f.credentialsFile
+}
+
 func (r *Resolver) onPremises(ctx context.Context, f *onPremises) (*Identity, error) {
 	arn := f.userARN
 	if arn == "" {

@@ -102,6 +102,7 @@ func rootCommand() *cobra.Command {
 		Version:       version,
 	}
 	// No templates of our own: with text/template the linker keeps every exported method of every type.
-	root.AddCommand(runCommand(), deployLocalCommand(), validateCommand(), doctorCommand(), planCommand(), dryRunCommand(), schemaCommand(), configCommand(), versionCommand())
+	root.AddCommand(runCommand(), deployLocalCommand(), validateCommand(), doctorCommand(), planCommand(), dryRunCommand(), schemaCommand(), configCommand(),
+		imageCommand(), serviceCommand(), versionCommand())
 	return root
 }

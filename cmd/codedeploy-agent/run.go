@@ -14,6 +14,7 @@ import (
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
+	"codedeploy-agent/agent/image"
 	"codedeploy-agent/agent/network"
 	"codedeploy-agent/agent/supervisor"
 )
@@ -101,6 +102,9 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 		return err
 	}
 	log.Info("this host is known to the service as", zap.String("host_identifier", id.HostIdentifier), zap.String("region", id.Region), zap.String("source", id.Source))
+	if err := image.Claim(c, image.ThisHost(id.HostIdentifier), log); err != nil {
+		return err
+	}
 	verifier, err := newVerifier(c, guard)
 	if err != nil {
 		return err

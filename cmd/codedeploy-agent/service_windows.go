@@ -10,9 +10,6 @@ import (
 	"codedeploy-agent/agent/config"
 )
 
-// serviceName is the official agent's name in the service control manager.
-const serviceName = "codedeployagent"
-
 // handOverSignals is empty: Windows has no such signal.
 var handOverSignals []os.Signal
 
@@ -24,7 +21,7 @@ func runService(file string) error {
 		return daemon(file, stop, abandon)
 	}
 	p := &program{file: file, ended: make(chan error, 1)}
-	s, err := service.New(p, &service.Config{Name: serviceName})
+	s, err := service.New(p, &service.Config{Name: serviceName()})
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func TestReadyWhenTheServiceAnswers(t *testing.T) {
 // Long hooks leave the watchdog fed, also when no further command can be taken.
 func TestLongHooksFeedTheWatchdog(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, "max_concurrent_commands: 1", "http_read_timeout: 1", "wait_between_runs: 1")
+	h := newHost(t, "max_concurrent_commands: 1")
 	m := h.superviseWith(300 * time.Millisecond)
 	h.start()
 	spec := h.spec(h.revision("one", map[string]string{"AfterInstall": "touch " + h.path("running") + "; while [ ! -e " + h.path("go") + " ]; do sleep 0.05; done"}))
