@@ -17,7 +17,7 @@ LDFLAGS := -s -w -buildid= -funcalign=16 -X main.version=$(VERSION) -X main.comm
 
 EPOCH_SECONDS ?= $(shell git show -s --format=%ct HEAD 2>/dev/null || echo 0)
 
-.PHONY: packages build demo test chaos fleet lint clean help swap hostile fuzz bench size
+.PHONY: packages test-packages reproduce-packages lint-packages build demo test chaos fleet lint clean help swap hostile fuzz bench size
 
 build: ## build bin/codedeploy-agent, static, stripped and reproducible
 	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/codedeploy-agent ./cmd/codedeploy-agent
@@ -30,6 +30,25 @@ $(CURDIR)/bin/tools/nfpm-$(NFPM_VERSION):
 packages: $(NFPM) ## build deb, rpm, apk and tarballs for amd64 and arm64, checksums and bills of materials in bin/packages
 	VERSION='$(VERSION)' COMMIT='$(COMMIT)' DATE='$(DATE)' EPOCH_SECONDS='$(EPOCH_SECONDS)' NFPM='$(NFPM)' OUT=bin/packages packaging/build.sh
 	@ls -l bin/packages
+
+# The root of the containers is kept here from one run to the next.
+PACKAGES_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/codedeploy-agent
+PACKAGES_RUN ?= .
+test-packages: $(NFPM) ## install, upgrade, remove and boot the packages in containers (root; systemd-container, debootstrap; some 20 minutes)
+	PACKAGES_CACHE='$(PACKAGES_CACHE)' NFPM='$(NFPM)' go test -count 1 -timeout 60m -v -run '$(PACKAGES_RUN)' ./packaging
+
+reproduce-packages: $(NFPM) ## build the packages twice and compare them
+	VERSION='$(VERSION)' COMMIT='$(COMMIT)' DATE='$(DATE)' EPOCH_SECONDS='$(EPOCH_SECONDS)' NFPM='$(NFPM)' OUT=bin/packages-1 packaging/build.sh
+	VERSION='$(VERSION)' COMMIT='$(COMMIT)' DATE='$(DATE)' EPOCH_SECONDS='$(EPOCH_SECONDS)' NFPM='$(NFPM)' OUT=bin/packages-2 packaging/build.sh
+	diff -r bin/packages-1 bin/packages-2
+	cat bin/packages-2/SHA256SUMS
+	rm -r bin/packages-1 bin/packages-2
+
+# hclfmt reads what Packer reads.
+HCL_VERSION := v2.24.0
+lint-packages: ## lint the packages in bin/packages, the unit and the Packer template, each where its linter is installed
+	packaging/lint.sh bin/packages
+	GOFLAGS=-mod=mod go run github.com/hashicorp/hcl/v2/cmd/hclfmt@$(HCL_VERSION) -check packaging/image/codedeploy-agent.pkr.hcl
 
 demo: build ## play three deployments, blue/green included, on this machine
 	go run ./examples/demo -agent bin/codedeploy-agent
@@ -90,4 +109,4 @@ clean: ## remove what was built
 	rm -rf bin
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
