@@ -89,7 +89,8 @@ func imageScrubCommand() *cobra.Command {
 		Short: "Remove every trace of this host that the agent has",
 		Long: `Remove every trace of this host that the agent has: the on-premises identity and its credentials, results that are owed
 to the service, the record of what is installed, revisions, history and logs. It prints each. The configuration
-stays, and so does what was deployed. The agent must not run.
+stays, and so do the files that were deployed: to the first deployment on another host they are files of somebody
+else (file_exists_behavior). The agent must not run.
 
 The journal of systemd has lines of the agent among those of everything else; --system-journal removes all of them.
 
