@@ -3,6 +3,9 @@
 package packaging
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -149,5 +152,49 @@ func packageLife(t *testing.T, p manager) {
 	}
 	if got := m.read("/srv/app/label"); got != "four\n" {
 		t.Errorf("the purge has changed what was deployed: %q", got)
+	}
+}
+
+// dnf installs the package into a root that is not booted, as the build of an image does, and removes it. There is no repository: a package
+// that stands for the shell is what dnf finds beside it.
+func TestDNF(t *testing.T) {
+	m := newMachine(t)
+	if _, err := exec.LookPath("dnf"); err != nil {
+		t.Skip("dnf is not installed")
+	}
+	dir := t.TempDir()
+	shell := `{name: bash, arch: all, version: "5.2", maintainer: t <t@localhost>, description: stands for the shell, provides: [/bin/sh]}`
+	if err := os.WriteFile(filepath.Join(dir, "nfpm.yaml"), []byte(shell), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dnf := func(args ...string) {
+		t.Helper()
+		c := exec.Command("dnf", append([]string{"--installroot=" + m.root, "--setopt=reposdir=/nonexistent", "--setopt=plugins=0", "--releasever=1",
+			"--nogpgcheck", "--assumeyes"}, args...)...)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("dnf %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	pack := exec.Command(os.Getenv("NFPM"), "package", "--packager", "rpm", "--target", dir)
+	pack.Dir = dir
+	if out, err := pack.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	found, _ := filepath.Glob(filepath.Join(dir, "*.rpm"))
+	dnf("install", found[0], built.rpm("0.1.0"))
+	if out, err := exec.Command("rpm", "--root", m.root, "--verify", "codedeploy-agent").CombinedOutput(); err != nil {
+		t.Errorf("rpm --verify: %v\n%s", err, out)
+	}
+	if !m.exists("/etc/systemd/system/multi-user.target.wants/codedeploy-agent.service") || m.exists("/opt/codedeploy-agent/state") {
+		t.Error("the unit is not enabled, or the agent has run")
+	}
+	config := m.read("/etc/codedeploy-agent/conf/codedeployagent.yml")
+	dnf("upgrade", built.rpm("0.2.0"))
+	dnf("remove", "codedeploy-agent")
+	if m.exists("/opt/codedeploy-agent") || m.exists("/etc/systemd/system/multi-user.target.wants/codedeploy-agent.service") {
+		t.Errorf("left: %v", m.ours())
+	}
+	if got := m.read("/etc/codedeploy-agent/conf/codedeployagent.yml"); got != config || config == "" {
+		t.Errorf("the configuration is\n%s", got)
 	}
 }
