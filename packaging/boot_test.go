@@ -109,6 +109,10 @@ func TestDoesNotStart(t *testing.T) {
 		if m.exists("/opt/codedeploy-agent/deployment-root") || m.exists("/opt/codedeploy-agent/state") {
 			t.Error("the agent has run")
 		}
+		m.run("systemctl", "disable", "codedeploy-agent")
+		if out := m.run("codedeploy-agent", "image", "prepare"); !enabled(m) || m.exists("/opt/codedeploy-agent/state") {
+			t.Errorf("image prepare has not enabled the unit, or left something:\n%s", out)
+		}
 	})
 	m := newMachine(t)
 	m.start()
@@ -137,5 +141,37 @@ func TestDoesNotStart(t *testing.T) {
 		if left, _ := filepath.Glob(m.path("/etc/codedeploy-agent/*")); left != nil {
 			t.Errorf("%s: left %v", tt.name, left)
 		}
+	}
+}
+
+// On a host without the package the binary installs itself as a service.
+func TestServiceInstall(t *testing.T) {
+	m := newMachine(t)
+	c := newCloud(t, "i-0123456789abcdef0")
+	c.appear()
+	c.configure(m)
+	m.run("mv", "/etc/codedeploy-agent/conf/codedeployagent.yml", "/etc/agent.yml")
+	m.start()
+	program := m.bring(built.faulty)
+	m.run(program, "service", "install", "--config-file", "/etc/agent.yml")
+	if out, err := m.try(program, "service", "install"); err == nil || !strings.Contains(out, "is there already") {
+		t.Errorf("a second install: %v\n%s", err, out)
+	}
+	if m.unit("ActiveState") != "inactive" || m.run("systemctl", "is-enabled", "codedeploy-agent") != "enabled" {
+		t.Errorf("after the install the unit is %s", m.unit("ActiveState"))
+	}
+	m.run(program, "service", "start")
+	m.waitForState("active")
+	c.deploy(m, c.revision("one", nil))
+	main := m.unit("MainPID")
+	m.run(program, "service", "restart")
+	m.waitForState("active")
+	if m.unit("MainPID") == main {
+		t.Error("the restart has restarted nothing")
+	}
+	m.run(program, "service", "stop")
+	m.run(program, "service", "uninstall")
+	if m.exists("/etc/systemd/system/codedeploy-agent.service") {
+		t.Error("the unit is still there")
 	}
 }

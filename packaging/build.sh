@@ -96,7 +96,10 @@ for GOARCH in ${ARCHITECTURES:-amd64 arm64}; do
 			tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$EPOCH_SECONDS" --format=gnu --directory "$work" "$top" | gzip -9n >"$OUT/$top.tar.gz"
 			;;
 		*)
-			(cd "$work" && "$NFPM" package --config "$here/nfpm.yaml" --packager "$format" --target "$OUT/" >"$work/nfpm.log" 2>&1) || {
+			version=$PACKAGE_VERSION
+			# apk has neither epochs nor tildes.
+			if [ "$format" = apk ]; then version=$(printf '%s' "$version" | sed 's/~\([0-9][0-9]*\)\..*/_git\1/; s/~/_/; s/+\([0-9]*\).*/_p\1/'); fi
+			(cd "$work" && PACKAGE_VERSION=$version "$NFPM" package --config "$here/nfpm.yaml" --packager "$format" --target "$OUT/" >"$work/nfpm.log" 2>&1) || {
 				cat "$work/nfpm.log" >&2
 				exit 1
 			}

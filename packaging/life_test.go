@@ -45,6 +45,7 @@ func packageLife(t *testing.T, p manager) {
 	c := newCloud(t, "i-0123456789abcdef0")
 	c.appear()
 	config := c.configure(m)
+	m.write("/etc/profile.d/test.sh", "PROFILE_VARIABLE=seen\n", 0o644)
 	m.start()
 	install := func(version string, how []string) { m.run(append(how, m.bring(p.file(version)))...) }
 	alive := func(when string) {
@@ -59,8 +60,15 @@ func packageLife(t *testing.T, p manager) {
 	if got := m.read("/etc/codedeploy-agent/conf/codedeployagent.yml"); got != config {
 		t.Errorf("installing has changed the configuration to\n%s", got)
 	}
-	c.deploy(m, c.revision("one", map[string]string{"ApplicationStart": application}))
+	c.deploy(m, c.revision("one", map[string]string{"ApplicationStart": application, "AfterInstall": "echo $PROFILE_VARIABLE >/srv/variable"}))
 	alive("after the first deployment")
+	if got := m.read("/srv/variable"); got != "seen\n" {
+		t.Errorf("a variable of /etc/profile is %q in hooks", got)
+	}
+	group := m.run("cat", "/proc/"+strings.TrimSpace(m.read("/srv/app.pid"))+"/cgroup")
+	if t.Logf("the application's control group: %s", group); strings.Contains(group, ".service") {
+		t.Error("the application is in the service's control group")
+	}
 
 	// Upgraded in the middle of a hook.
 	main := m.unit("MainPID")
@@ -152,6 +160,27 @@ func packageLife(t *testing.T, p manager) {
 	}
 	if got := m.read("/srv/app/label"); got != "four\n" {
 		t.Errorf("the purge has changed what was deployed: %q", got)
+	}
+}
+
+// With control groups of version 1 hooks stay in the unit's group: a stop and a restart leave them alone all the same.
+func TestControlGroupsOfVersion1(t *testing.T) {
+	m := newMachine(t)
+	m.hierarchy = "0"
+	c := newCloud(t, "i-0123456789abcdef0")
+	c.appear()
+	c.configure(m)
+	m.install(built.deb("0.1.0"))
+	m.start()
+	m.waitForState("active")
+	c.deploy(m, c.revision("one", map[string]string{"ApplicationStart": application}))
+	pid := strings.TrimSpace(m.read("/srv/app.pid"))
+	t.Logf("the application's control groups:\n%s", m.run("cat", "/proc/"+pid+"/cgroup"))
+	for _, action := range []string{"restart", "stop"} {
+		m.run("systemctl", action, "codedeploy-agent")
+		if comm, err := m.try("cat", "/proc/"+pid+"/comm"); err != nil || comm != "sleep" {
+			t.Errorf("after %s the application does not run any more", action)
+		}
 	}
 }
 

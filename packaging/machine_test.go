@@ -4,6 +4,7 @@ package packaging
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -26,6 +27,8 @@ type machine struct {
 	ended  chan error
 	leader int // its first process, as seen from here
 	boot   *bytes.Buffer
+	// hierarchy says whether the machine has control groups of version 2 only ("1", also when empty) or of version 1 ("0").
+	hierarchy string
 }
 
 // newMachine makes a machine that is not booted.
@@ -64,8 +67,8 @@ func (m *machine) start() {
 	m.t.Helper()
 	m.boot = new(bytes.Buffer)
 	m.nspawn = exec.Command("systemd-nspawn", "--register=no", "--keep-unit", "--machine="+m.name, "--directory="+m.root, "--boot")
-	// Control groups of version 2, as on today's distributions; the machine has the network of the tests, in which there is nothing else.
-	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
+	// The machine has the network of the tests, in which there is nothing else.
+	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="+cmp.Or(m.hierarchy, "1"))
 	m.nspawn.Stdout, m.nspawn.Stderr = m.boot, m.boot
 	if err := m.nspawn.Start(); err != nil {
 		m.t.Fatal(err)
