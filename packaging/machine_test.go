@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -70,6 +71,10 @@ func (m *machine) start() {
 	// The machine has the network of the tests, in which there is nothing else.
 	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="+cmp.Or(m.hierarchy, "1"))
 	m.nspawn.Stdout, m.nspawn.Stderr = m.boot, m.boot
+	if group := m.controlGroup(); group != nil {
+		defer group.Close()
+		m.nspawn.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd())}
+	}
 	if err := m.nspawn.Start(); err != nil {
 		m.t.Fatal(err)
 	}
@@ -88,6 +93,42 @@ func (m *machine) start() {
 		_, err := m.try("systemctl", "list-jobs")
 		return err == nil
 	})
+}
+
+// controlGroup makes a control group for the machine, below which nspawn makes its own; it is removed after the test. nil where that cannot be.
+func (m *machine) controlGroup() *os.File {
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		dir := filepath.Join(root, m.name)
+		if _, err := os.Stat(filepath.Join(root, "cgroup.controllers")); err != nil {
+			continue
+		}
+		if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
+			continue
+		}
+		m.t.Cleanup(func() {
+			m.shutdown()
+			removeGroups(dir)
+			removeGroups(filepath.Join("/sys/fs/cgroup/systemd", m.name)) // nspawn makes the same there where there is version 1, too
+		})
+		if f, err := os.Open(dir); err == nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// removeGroups removes a control group and those below it, but for those that have processes.
+func removeGroups(dir string) {
+	var dirs []string
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return nil
+	})
+	for _, d := range slices.Backward(dirs) {
+		_ = os.Remove(d)
+	}
 }
 
 // firstProcess is the child of nspawn that is the machine's first process, 0 if there is none yet.
