@@ -3,6 +3,7 @@ package supervisor
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,17 +12,31 @@ import (
 )
 
 // manager is a service manager that remembers what it is told.
-type manager struct{ told []string }
+type manager struct {
+	mu   sync.Mutex
+	told []string
+}
 
 func (m *manager) supervisor(every time.Duration) *Supervisor {
 	return newSupervisor(zap.NewNop(), func(s string) string { return strings.ReplaceAll(s, "secret", "***") }, every, time.Now, func(state string) error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		m.told = append(m.told, state)
 		return nil
 	})
 }
 
-func (m *manager) count(prefix string) (n int) {
-	for _, s := range m.told {
+// heard is what the manager was told since it was last asked.
+func (m *manager) heard() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	told := m.told
+	m.told = nil
+	return told
+}
+
+func count(told []string, prefix string) (n int) {
+	for _, s := range told {
 		if strings.HasPrefix(s, prefix) {
 			n++
 		}
@@ -41,8 +56,8 @@ func TestWhatIsTold(t *testing.T) {
 		s.Stopping(time.Minute)
 		s.Ready() // too late
 		want := []string{`STATUS=waiting for identity\nand more ***`, "READY=1", "STOPPING=1", "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=130000000"}
-		if !slices.Equal(m.told, want) {
-			t.Errorf("told %q, want %q", m.told, want)
+		if told := m.heard(); !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
 		}
 	})
 }
@@ -57,14 +72,14 @@ func TestSignsOfLife(t *testing.T) {
 		defer s.Close()
 		s.Expect(0)
 		time.Sleep(61 * time.Second)
-		if n := m.count("WATCHDOG=1\nEXTEND_TIMEOUT_USEC="); n != 7 {
-			t.Errorf("the time to start was extended %d times in a minute, want 7: %q", n, m.told)
+		told := m.heard()
+		if n := count(told, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC="); n != 7 {
+			t.Errorf("the time to start was extended %d times in a minute, want 7: %q", n, told)
 		}
-		m.told = nil
 		s.Ready()
 		time.Sleep(time.Minute)
-		if m.count("WATCHDOG=1") != 6 || m.count("WATCHDOG=1\nEXTEND") != 0 {
-			t.Errorf("told %q, want six times WATCHDOG=1", m.told)
+		if told := m.heard(); count(told, "WATCHDOG=1") != 6 || count(told, "WATCHDOG=1\nEXTEND") != 0 {
+			t.Errorf("told %q, want six times WATCHDOG=1", told)
 		}
 	})
 }
@@ -79,14 +94,14 @@ func TestAHungAgentGivesNoSignOfLife(t *testing.T) {
 		s.Ready()
 		s.Expect(time.Minute)
 		time.Sleep(61 * time.Second)
-		m.told = nil
+		m.heard()
 		time.Sleep(time.Minute)
-		if len(m.told) != 0 {
-			t.Errorf("an agent that is not heard of says %q", m.told)
+		if told := m.heard(); len(told) != 0 {
+			t.Errorf("an agent that is not heard of says %q", told)
 		}
 		s.Expect(time.Minute) // it was only slow
 		time.Sleep(11 * time.Second)
-		if m.count("WATCHDOG=1") == 0 {
+		if count(m.heard(), "WATCHDOG=1") == 0 {
 			t.Error("an agent that is heard of again gives no sign of life")
 		}
 	})

@@ -5,6 +5,7 @@ package main
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,6 +60,12 @@ func (m *serviceManager) heard(prefix string) (n int) {
 	return n
 }
 
+func (m *serviceManager) all() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.told)
+}
+
 func (m *serviceManager) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,7 +76,7 @@ func (h *host) waitToHear(m *serviceManager, prefix string) {
 	h.t.Helper()
 	for end := time.Now().Add(30 * time.Second); m.heard(prefix) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			h.t.Fatalf("the service manager is not told %q but %q", prefix, m.told)
+			h.t.Fatalf("the service manager is not told %q but %q", prefix, m.all())
 		}
 	}
 }
@@ -87,7 +94,7 @@ func TestReadyWhenTheServiceAnswers(t *testing.T) {
 	h.metadata.Break(0)
 	h.waitToHear(m, "STATUS=waiting for the service: ")
 	if m.heard("READY=1") != 0 {
-		t.Errorf("ready before the service has answered: %q", m.told)
+		t.Errorf("ready before the service has answered: %q", m.all())
 	}
 	h.service.ClearFaults()
 	h.waitToHear(m, "READY=1")
@@ -98,7 +105,7 @@ func TestReadyWhenTheServiceAnswers(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	if m.heard("STOPPING=1") != 1 || m.heard("READY=1") != 0 {
-		t.Errorf("told %q, want STOPPING=1 once and no second READY=1", m.told)
+		t.Errorf("told %q, want STOPPING=1 once and no second READY=1", m.all())
 	}
 }
 
