@@ -58,6 +58,9 @@ func TestReplacesTheOfficialPackage(t *testing.T) {
 			pkg := official(t, m, tt.format, config)
 			m.run(append(tt.install, pkg)...)
 			m.waitForState("active")
+			// The older ones are started by an init script and have no unit that is enabled.
+			m.run("systemctl", "disable", "codedeploy-agent")
+			m.run("ln", "-s", "../init.d/codedeploy-agent", "/etc/rc3.d/S99codedeploy-agent")
 			const history = "/opt/codedeploy-agent/deployment-root/g/d-OFFICIAL/logs/scripts.log"
 			m.write(history, "history\n", 0o644)
 
@@ -76,6 +79,9 @@ func TestReplacesTheOfficialPackage(t *testing.T) {
 			m.run(append(tt.install, m.bring(tt.ours()))...)
 			m.eventually(time.Minute, "our agent runs", func() bool { return m.unit("Type") == "notify" && m.unit("ActiveState") == "active" })
 			check("after the switch")
+			if got, _ := m.try("systemctl", "is-enabled", "codedeploy-agent"); got != "enabled" {
+				t.Errorf("after the switch the unit is %s", got)
+			}
 			if !m.exists("/usr/lib/systemd/system/codedeploy-agent.service") {
 				t.Error("the unit went with the official package")
 			}

@@ -47,6 +47,16 @@ enable_service() {
 	if command -v systemctl >/dev/null; then systemctl --quiet enable "$unit" || echo "codedeploy-agent: cannot enable $unit" >&2; fi
 }
 
+# keep_enabled enables the unit where an official package has started its agent at boot by an init script: the unit hides that.
+keep_enabled() {
+	for link in /etc/rc[2-5].d/S[0-9][0-9]codedeploy-agent /etc/rc.d/rc[2-5].d/S[0-9][0-9]codedeploy-agent; do
+		if [ -L "$link" ]; then
+			enable_service
+			return 0
+		fi
+	done
+}
+
 # plan_start OLD prints what is to be done with the service once everything is in place. OLD is what was installed before: nothing, ours or
 # official. It has to be asked before systemd reads the new unit.
 plan_start() {
