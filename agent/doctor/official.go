@@ -32,8 +32,9 @@ func (d *doctor) officialAgent() {
 // dynamically linked program where this one has its own, which is told by the binary that is asking.
 func (d *doctor) official() string {
 	for _, path := range []string{"/opt/codedeploy-agent/lib/instance_agent.rb", "/opt/codedeploy-agent/lib/instance_agent", "/etc/init.d/codedeploy-agent"} {
-		if d.exists(path) {
-			return path
+		text, _ := os.ReadFile(d.Root + path) // a script, or a directory
+		if d.exists(path) && !bytes.HasPrefix(text, []byte("#!/sbin/openrc-run")) {
+			return path // an official one has no service for OpenRC; this one's apk does
 		}
 	}
 	const program = "/opt/codedeploy-agent/bin/codedeploy-agent"
