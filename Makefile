@@ -3,7 +3,8 @@
 # Nothing but Go, make, git and a shell is needed; CGO stays off so that the binary is static.
 export CGO_ENABLED := 0
 # Not linked because not used: HTTP/2 (agent/network says why) and the compressor of the log's rotation.
-export GOFLAGS += -tags=nethttpomithttp2,timberjack_nozstd
+export TAGS := nethttpomithttp2,timberjack_nozstd
+export GOFLAGS += -tags=$(TAGS)
 STATICCHECK_VERSION := v0.8.2
 # The newest that can be built from the module proxy alone.
 NFPM_VERSION := v2.45.2
@@ -13,7 +14,8 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 # The commit's date, not the build's: the same commit gives the same bytes.
 DATE    ?= $(shell git show -s --format=%cI HEAD 2>/dev/null || echo unknown)
 # Functions are padded to 16 bytes, as on arm64; the linker's 32 of amd64 are 0.1 MB of nothing.
-LDFLAGS := -s -w -buildid= -funcalign=16 -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+export LINK := -s -w -buildid= -funcalign=16
+LDFLAGS := $(LINK) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
 EPOCH_SECONDS ?= $(shell git show -s --format=%ct HEAD 2>/dev/null || echo 0)
 

@@ -3,7 +3,8 @@
 #   VERSION, COMMIT, DATE (RFC 3339), EPOCH_SECONDS  what the binary is told, and the time of every file
 #   OUT                                              where the packages go; only this run's are left there
 #   NFPM                                             the program nfpm
-#   ARCHITECTURES, FORMATS, TAGS                     optional: "amd64 arm64", "deb rpm apk tar", build tags of the binary
+#   TAGS, LINK                                       build tags and the linker's flags, as for "make build"
+#   ARCHITECTURES, FORMATS                           optional: "amd64 arm64", "deb rpm apk tar"
 # The same commit gives the same bytes.
 set -eu
 umask 022
@@ -30,7 +31,7 @@ DATE_UTC=$(date -u -d "@$EPOCH_SECONDS" +%Y-%m-%dT%H:%M:%SZ)
 : "${HOMEPAGE:=https://docs.aws.amazon.com/codedeploy/}"
 export PACKAGE_VERSION DATE_UTC MAINTAINER HOMEPAGE
 
-ldflags="-s -w -buildid= -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE"
+ldflags="$LINK -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE"
 build() { # tags, output
 	(cd "$project" && go build -trimpath -buildvcs=false -tags "$1" -ldflags "$ldflags" -o "$2" ./cmd/codedeploy-agent)
 }
@@ -38,8 +39,8 @@ build() { # tags, output
 # What the binary says of itself is asked of one that runs here.
 export GOARCH
 GOARCH=$(go env GOHOSTARCH)
-build "${TAGS:-}" "$work/host"
-build manual "$work/manual"
+build "$TAGS" "$work/host"
+build "$TAGS,manual" "$work/manual"
 stage=$work/stage
 mkdir -p "$stage/man" "$stage/scripts/deb" "$stage/scripts/rpm" "$stage/scripts/apk"
 "$work/manual" "$stage/man"
@@ -72,7 +73,7 @@ printf 'codedeploy-agent (1:%s) unstable; urgency=medium\n\n  * Version %s, comm
 	"$MAINTAINER" "$(date -u -R -d "@$EPOCH_SECONDS")" | gzip -9n >"$stage/changelog.gz"
 
 for GOARCH in ${ARCHITECTURES:-amd64 arm64}; do
-	build "${TAGS:-}" "$stage/codedeploy-agent"
+	build "$TAGS" "$stage/codedeploy-agent"
 	(cd "$project" && GOARCH= GOOS= go run ./packaging/bill -binary "$stage/codedeploy-agent" -version "$PACKAGE_VERSION" -date "$DATE_UTC" \
 		-bill "$stage/sbom.cdx.json" -licences "$work/licences")
 	gzip -9nc "$work/licences" >"$stage/third-party-licences.gz"

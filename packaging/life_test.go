@@ -76,7 +76,7 @@ func packageLife(t *testing.T, p manager) {
 	m.eventually(time.Minute, "the hook runs", func() bool { return m.exists("/srv/running") })
 	install("0.2.0", p.install)
 	m.eventually(time.Minute, "the new agent runs", func() bool { return m.unit("MainPID") != main && m.unit("ActiveState") == "active" })
-	if got := m.run("codedeploy-agent", "--version"); got != "codedeploy-agent 0.2.0" {
+	if got := m.run("codedeploy-agent", "--version"); !strings.HasSuffix(got, " 0.2.0") {
 		t.Errorf("after the upgrade: %s", got)
 	}
 	if exe := m.run("readlink", "/proc/"+m.unit("MainPID")+"/exe"); exe != "/opt/codedeploy-agent/bin/codedeploy-agent" {
