@@ -50,7 +50,7 @@ reproduce-packages: $(NFPM) ## build the packages twice and compare them
 HCL_VERSION := v2.24.0
 lint-packages: ## lint the packages in bin/packages, the unit and the Packer template, each where its linter is installed
 	packaging/lint.sh bin/packages
-	GOFLAGS=-mod=mod go run github.com/hashicorp/hcl/v2/cmd/hclfmt@$(HCL_VERSION) -check packaging/image/codedeploy-agent.pkr.hcl
+	GOFLAGS=-mod=mod go run github.com/hashicorp/hcl/v2/cmd/hclfmt@$(HCL_VERSION) -check packaging/image/codedeploy-agent.pkr.hcl >/dev/null
 
 demo: build ## play three deployments, blue/green included, on this machine
 	go run ./examples/demo -agent bin/codedeploy-agent
