@@ -577,17 +577,35 @@ func TestDryRunEndsWithItsCaller(t *testing.T) {
 				kept, args = 1, append(args, "--scratch", scratch)
 			}
 			cmd := h.dryRunCommand(who, args...)
+			said, err := os.Create(h.path("said"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer said.Close()
+			cmd.Stdout, cmd.Stderr = said, said
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			await(t, "the hook to run", func() bool { return len(withArgument("hook-"+filepath.Base(h.dir))) > 0 })
+			ended := make(chan struct{})
+			go func() {
+				_ = cmd.Wait()
+				close(ended)
+			}()
+			await(t, "the hook to run", func() bool {
+				select {
+				case <-ended:
+					t.Fatalf("the dry run has ended before its hook ran:\n%s", h.read(said.Name()))
+				default:
+				}
+				return len(withArgument("hook-"+filepath.Base(h.dir))) > 0
+			})
 			if entries, err := os.ReadDir(scratch); err != nil || len(entries) != kept {
 				t.Errorf("the scratch directory has %v while it runs, want %d", entries, kept)
 			}
 			if err := cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
-			_ = cmd.Wait()
+			<-ended
 			if code := cmd.ProcessState.ExitCode(); signal != syscall.SIGKILL && code != 1 {
 				t.Errorf("exit code %d after %s, want 1", code, signal)
 			}
