@@ -85,7 +85,7 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newStore(o.Config, o.Guard)
+	s := NewStore(o.Config, o.Guard)
 	a := &Agent{
 		config: o.Config, host: o.HostIdentifier, service: o.Service, throttled: o.Throttled, verifier: o.Verifier, store: s, journal: j,
 		executor:   &Executor{config: o.Config, store: s, sources: o.Sources, host: o.HookVariables, log: o.Log},

@@ -67,8 +67,8 @@ func (x *Executor) watch(name string, log *zap.Logger) (work *progress.Work, sto
 	return d.Watch(name)
 }
 
-// newStore is the deployment root that the configuration names.
-func newStore(c *config.Config, guard *custody.Guard) *store.Store {
+// NewStore is the deployment root that the configuration names.
+func NewStore(c *config.Config, guard *custody.Guard) *store.Store {
 	return store.New(store.Options{
 		Root: c.RootDir, Program: c.ProgramName, Tracking: c.OngoingDeploymentTracking, Restricted: c.RestrictAgentDirPermissions, Guard: guard,
 	})

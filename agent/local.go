@@ -64,7 +64,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 		return err
 	}
 	x := &Executor{
-		config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, live: l.Console, display: l.Progress, custom: events, ended: l.Ended, log: l.Log,
+		config: l.Config, store: NewStore(l.Config, l.Guard), sources: l.Sources, live: l.Console, display: l.Progress, custom: events, ended: l.Ended, log: l.Log,
 		host: identity.HookVariables(l.Config.OnPremisesConfigFile),
 	}
 	runs, err := l.runDir(spec.DeploymentID) // first, because its error says what an ordinary user has to do

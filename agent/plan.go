@@ -71,7 +71,7 @@ func (l *LocalDeployment) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Executor{config: l.Config, store: newStore(l.Config, l.Guard), sources: l.Sources, custom: events, log: l.Log}
+	x := &Executor{config: l.Config, store: NewStore(l.Config, l.Guard), sources: l.Sources, custom: events, log: l.Log}
 	b := &planner{x: x, spec: spec, archive: x.store.Deployment(spec.GroupID, spec.DeploymentID).Archive(), shown: cmp.Or(spec.Revision.Location, l.Location),
 		told: map[string]bool{},
 		plan: &Plan{Group: spec.GroupID, Events: []PlannedEvent{}, Hooks: []PlannedHook{}, Changes: []install.Change{}, Space: []install.Space{},
@@ -163,23 +163,13 @@ func (b *planner) checkState() {
 	record := b.x.installRecord(b.spec.GroupID)
 	for _, dir := range []string{filepath.Dir(filepath.Dir(b.archive)), filepath.Dir(b.x.store.CleanupFile(b.spec.GroupID)),
 		filepath.Join(b.x.config.StateDir, "local"), filepath.Dir(record)} {
-		if at := standing(dir); !mayChange(at) {
+		if at := disk.Standing(dir); disk.MayChange(at) != nil {
 			b.problem(fmt.Errorf("cannot keep the deployment: this user may not write to %s; as an ordinary user, give a configuration file with a root_dir of "+
 				"your own", at))
 		}
 	}
 	if _, err := os.Lstat(record); err == nil {
 		b.warn("an Install of this group is under way or was cut off (%s): the next one takes it back first, and this plan is for the host as it is now", record)
-	}
-}
-
-// standing is a path, or the nearest directory above it that exists.
-func standing(path string) string {
-	for {
-		if _, err := os.Stat(path); err == nil || filepath.Dir(path) == path {
-			return path
-		}
-		path = filepath.Dir(path)
 	}
 }
 

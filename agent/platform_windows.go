@@ -6,6 +6,3 @@ func platform() string { return "windows" }
 
 // gitHubFormat is the archive GitHub is asked for when the specification does not say (official agents on Windows).
 const gitHubFormat = revision.Zip
-
-// mayChange cannot be answered without trying.
-func mayChange(string) bool { return true }

@@ -2,10 +2,7 @@ package doctor
 
 import (
 	"errors"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
 
 	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/disk"
@@ -28,7 +25,7 @@ func (d *doctor) directories() {
 	}{
 		{"root_dir", c.RootDir, true, true}, {"state_dir", c.StateDir, false, true}, {"log_dir", c.LogDir, false, false}, {"pid_dir", c.PidDir, false, false},
 	} {
-		at, missing := standing(dir.path)
+		at := disk.Standing(dir.path)
 		info, err := os.Stat(at)
 		switch {
 		case err != nil:
@@ -38,7 +35,7 @@ func (d *doctor) directories() {
 			d.add("directories", Error, "remove it, or set "+dir.name+" to another path", "%s is %s, and %s is no directory", dir.name, dir.path, at)
 			continue
 		}
-		if err := writable(at); err != nil {
+		if err := disk.MayChange(at); err != nil {
 			d.add("directories", Error, "run this as the agent's user, which is root as a rule; if you do, look at its owner, mode and mount", "cannot write to %s (%s): %v", at, dir.name, err)
 			continue
 		}
@@ -47,23 +44,13 @@ func (d *doctor) directories() {
 				"%s is on a file system that runs no programs (noexec): every hook would fail", dir.path)
 		}
 		var exposed *custody.Error
-		if dir.private && !missing && errors.As(custody.CheckInPlace(at), &exposed) {
-			d.add("directories", Warning, "", "%v", exposed)
+		if dir.private && at == dir.path && errors.As(custody.CheckInPlace(at), &exposed) {
+			d.add("directories", Warning, "docs/security.md says what others could do with it", "%v", exposed)
 		}
 		d.room(dir.name, at, &seen)
 	}
 	if len(seen) > 0 {
 		d.add("disk", OK, "", "%s", list(seen))
-	}
-}
-
-// standing returns the path or, if it is missing, the nearest directory above in which it would be made.
-func standing(path string) (at string, missing bool) {
-	for at = path; ; at = filepath.Dir(at) {
-		_, err := os.Lstat(at)
-		if gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR); !gone || at == filepath.Dir(at) {
-			return at, at != path
-		}
 	}
 }
 

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"codedeploy-agent/agent/config"
-	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/store"
 )
@@ -35,7 +35,7 @@ type Finding struct {
 	Hint string `json:"hint,omitempty"`
 }
 
-// Host is what is looked over. Config, Store, Identity, Transport and Guard must be set.
+// Host is what is looked over. All but ConfigFile, Warnings, Unusable and Root must be set.
 type Host struct {
 	// ConfigFile is the configuration file that was read; empty if there was none.
 	ConfigFile string
@@ -50,9 +50,8 @@ type Host struct {
 	Transport http.RoundTripper
 	// Proxied says through which proxy an address is reached; empty if through none.
 	Proxied func(url string) string
-	Guard   *custody.Guard
-	// Running is the process id of this agent's daemon, 0 if it does not run.
-	Running int
+	// Running says whether this agent's daemon runs.
+	Running func() (bool, error)
 	// Root is the root directory under which an official agent is looked for; empty is /.
 	Root string
 }
@@ -81,14 +80,7 @@ func Worst(findings []Finding) Severity {
 	return worst
 }
 
-func rank(s Severity) int {
-	for i, known := range []Severity{OK, Advice, Warning, Error} {
-		if s == known {
-			return i
-		}
-	}
-	return -1
-}
+func rank(s Severity) int { return slices.Index([]Severity{OK, Advice, Warning, Error}, s) }
 
 type doctor struct {
 	Host
@@ -163,11 +155,14 @@ func (d *doctor) identity(ctx context.Context) {
 
 // service says whether the daemon runs.
 func (d *doctor) service() {
-	if d.Running != 0 {
-		d.add("service", OK, "", "the agent runs as process %d", d.Running)
-		return
+	switch running, err := d.Running(); {
+	case err != nil:
+		d.add("service", Warning, "run this as the agent's user, which is root as a rule", "%v", err)
+	case !running:
+		d.add("service", Warning, "systemctl enable --now codedeploy-agent", "the agent does not run")
+	default:
+		d.add("service", OK, "", "the agent runs")
 	}
-	d.add("service", Warning, "systemctl enable --now codedeploy-agent", "the agent does not run")
 }
 
 // exists says whether a path is there, seen from the root directory.

@@ -35,7 +35,7 @@ func newTestHost(t *testing.T, now func() time.Time) Host {
 	c.DeployControlEndpoint, c.S3EndpointOverride = service.URL, service.URL
 	guard := custody.NewGuard(false, zap.NewNop())
 	return Host{
-		Config: c, Guard: guard, Root: dir + "/host", Running: 1,
+		Config: c, Root: dir + "/host", Running: func() (bool, error) { return true, nil },
 		Store:     store.New(store.Options{Root: c.RootDir, Program: "codedeploy-agent", Tracking: "ongoing-deployment", Guard: guard}),
 		Transport: local{}, Proxied: func(string) string { return "" },
 		Identity: func(context.Context) (*identity.Identity, error) {
@@ -153,9 +153,15 @@ func TestFindings(t *testing.T) {
 			write(t, h.Root+"/proc/12/cmdline", "/opt/codedeploy-agent/bin/codedeploy-agent\x00worker\x00", 0o444)
 			write(t, h.Root+"/proc/12/exe", "\x7fELF", 0o755)
 		}, "official agent", Error, "process 12", "switch.md"},
-		"the agent does not run": {nil, func(_ *testing.T, h *Host) { h.Running = 0 }, "service", Warning, "does not run", "systemctl"},
-		"revision gone":          {nil, func(t *testing.T, h *Host) { os.RemoveAll(deployed(t, *h, "one")) }, "revisions", Error, "group one", "one_last_successful_install"},
-		"stop script gone":       {nil, func(t *testing.T, h *Host) { os.Remove(deployed(t, *h, "one") + "/stop.sh") }, "revisions", Error, "stop.sh does not exist", "ignore ApplicationStop failures"},
+		"the agent does not run": {nil, func(_ *testing.T, h *Host) { h.Running = func() (bool, error) { return false, nil } }, "service", Warning, "does not run", "systemctl"},
+		"nobody knows":           {nil, func(_ *testing.T, h *Host) { h.Running = func() (bool, error) { return false, os.ErrPermission } }, "service", Warning, "permission denied", "agent's user"},
+		"root_dir for everybody": {nil, func(t *testing.T, h *Host) {
+			if err := errors.Join(os.Mkdir(h.Config.RootDir, 0o755), os.Chmod(h.Config.RootDir, 0o777)); err != nil {
+				t.Fatal(err)
+			}
+		}, "directories", Warning, "root", "security.md"},
+		"revision gone":    {nil, func(t *testing.T, h *Host) { os.RemoveAll(deployed(t, *h, "one")) }, "revisions", Error, "group one", "one_last_successful_install"},
+		"stop script gone": {nil, func(t *testing.T, h *Host) { os.Remove(deployed(t, *h, "one") + "/stop.sh") }, "revisions", Error, "stop.sh does not exist", "ignore ApplicationStop failures"},
 		"both stop scripts gone": {nil, func(t *testing.T, h *Host) {
 			a := deployed(t, *h, "one")
 			os.Remove(a + "/stop.sh")

@@ -15,7 +15,7 @@ func (d *doctor) revisions() {
 	const check = "revisions"
 	groups, err := d.Store.Groups()
 	if err != nil {
-		d.add(check, Error, "", "%v", err)
+		d.add(check, Error, "run this as the agent's user, which is root as a rule", "%v", err)
 		return
 	}
 	fine := 0

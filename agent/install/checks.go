@@ -30,7 +30,7 @@ func (b *builder) checkAccess() {
 	}
 	slices.Sort(dirs)
 	for _, d := range dirs {
-		if err := mayChange(d); err != nil {
+		if err := disk.MayChange(d); err != nil {
 			b.problem(0, needed[d], "", "cannot change %s: its directory %s: %v (the agent runs as the user with the id %d)",
 				show(needed[d]), show(d), plainError(err), os.Geteuid())
 		}
@@ -132,7 +132,7 @@ func (b *builder) checkSpace() {
 		add(dir, need, 1)
 	}
 	for _, d := range b.plan.request.Beside {
-		add(standing(d.Dir), d.Bytes, d.Files)
+		add(disk.Standing(d.Dir), d.Bytes, d.Files)
 	}
 	for _, d := range demands {
 		room, ok := disk.Free(d.Dir)
@@ -147,16 +147,6 @@ func (b *builder) checkSpace() {
 		if room.Files != disk.NoLimit && d.Files > room.Files {
 			b.problem(0, d.Dir, "remove files that are not needed", "the file system of %s has room for %d more files and %d are needed", show(d.Dir), room.Files, d.Files)
 		}
-	}
-}
-
-// standing is a directory, or the nearest one above it that exists.
-func standing(dir string) string {
-	for {
-		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
-			return dir
-		}
-		dir = filepath.Dir(dir)
 	}
 }
 

@@ -24,14 +24,8 @@ func infoOf(fi fs.FileInfo) info {
 }
 
 // mayRead says whether this process may read the file.
-func mayRead(path string) error { return access(path, unix.R_OK) }
-
-// mayChange says whether this process may create and remove names in the directory, and fails on a read-only file system even
-// for root.
-func mayChange(dir string) error { return access(dir, unix.W_OK|unix.X_OK) }
-
-func access(path string, mode uint32) error {
-	return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
+func mayRead(path string) error {
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS)
 }
 
 // mayGive says why this process may not make files belong to this user and group, or nothing. Only root may give files away; others may

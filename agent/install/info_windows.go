@@ -19,8 +19,5 @@ func mayRead(path string) error {
 	return f.Close()
 }
 
-// mayChange cannot be answered on Windows without trying.
-func mayChange(string) error { return nil }
-
 // mayGive always answers yes: permissions cannot be set on Windows, and the AppSpec's parser says so.
 func mayGive(int, int) string { return "" }

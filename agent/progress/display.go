@@ -8,7 +8,7 @@ import (
 	"codedeploy-agent/agent/disk"
 )
 
-// Display shows how far pieces of work are that take a while. A nil Display shows nothing.
+// Display shows how far pieces of work are that take a while.
 type Display struct {
 	// First is how long work goes on before it is shown, Every the time between two lines.
 	First, Every time.Duration
@@ -22,9 +22,6 @@ type Display struct {
 // when stop returns.
 func (d *Display) Watch(name string) (w *Work, stop func()) {
 	w = &Work{}
-	if d == nil {
-		return w, func() {}
-	}
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -76,7 +73,8 @@ func (p *pace) add(now time.Time, s state) {
 	}
 }
 
-// String is the line about the last moment, of which there must be one: "3120 of 10000 files, 120.4 MiB of 250.0 MiB, 48 %, 60.1 MiB/s, 2 s left". What nobody knows is left out.
+// String is the line about the last moment, of which there must be one: "3120 of 10000 files, 120.4 MiB of 250.0 MiB, 48 %, 60.1 MiB/s, 2 s left".
+// What nobody knows is left out.
 func (p pace) String() string {
 	first, last := p[0], p[len(p)-1]
 	var parts []string

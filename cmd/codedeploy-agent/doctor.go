@@ -15,12 +15,12 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"codedeploy-agent/agent"
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/doctor"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/network"
-	"codedeploy-agent/agent/store"
 )
 
 func doctorCommand() *cobra.Command {
@@ -45,8 +45,7 @@ Exit codes: 0 nothing keeps the agent from working, 1 something does, 2 wrong co
 			return lookOver(ctx, safeWriter{cmd.OutOrStdout()}, file, asJSON)
 		},
 	}
-	cmd.Flags().StringVarP(&file, "agent-configuration-file", "c", os.Getenv("CODEDEPLOY_AGENT_CONFIG_FILE"),
-		"the agent's configuration file (default "+config.DefaultPath()+" if it is there)")
+	configFileFlag(cmd, &file)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
 	return cmd
 }
@@ -63,8 +62,8 @@ func lookOver(ctx context.Context, out io.Writer, file string, asJSON bool) erro
 		h.Config = config.Default()
 	}
 	learnConfiguration(h.Config)
-	h.Guard = custody.NewGuard(h.Config.RequireProtectedFiles, zap.NewNop())
-	transport, err := network.NewTransport(networkSettings(h.Config, h.Guard))
+	guard := custody.NewGuard(h.Config.RequireProtectedFiles, zap.NewNop())
+	transport, err := network.NewTransport(networkSettings(h.Config, guard))
 	if err != nil {
 		return failed(err)
 	}
@@ -79,12 +78,11 @@ func lookOver(ctx context.Context, out io.Writer, file string, asJSON bool) erro
 		}
 		return ""
 	}
-	resolver := identity.New(identity.Options{Config: h.Config, Secrets: &known, Guard: h.Guard})
+	resolver := identity.New(identity.Options{Config: h.Config, Secrets: &known, Guard: guard})
 	resolve := sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) })
 	h.Identity = func(context.Context) (*identity.Identity, error) { return resolve() }
-	h.Store = store.New(store.Options{Root: h.Config.RootDir, Program: h.Config.ProgramName, Tracking: h.Config.OngoingDeploymentTracking,
-		Restricted: h.Config.RestrictAgentDirPermissions, Guard: h.Guard})
-	h.Running, _ = runningAgent(h.Config)
+	h.Store = agent.NewStore(h.Config, guard)
+	h.Running = func() (bool, error) { return agent.Running(h.Config.StateDir) }
 
 	findings := doctor.Look(ctx, h)
 	if err := printFindings(out, findings, asJSON); err != nil {

@@ -20,7 +20,7 @@ func TestDoctor(t *testing.T) {
 	h.env = append(h.env, "HTTPS_PROXY=http://127.0.0.1:9") // nobody is there: GitHub is not asked by tests
 	ask := func() (code int, findings map[string][]doctor.Finding) {
 		t.Helper()
-		r := newCommand(h, "doctor", "-c", h.config, "--json")
+		r := newCommand(h, "doctor", "--config-file", h.config, "--json")
 		var answer struct{ Findings []doctor.Finding }
 		if err := json.Unmarshal([]byte(r.stdout), &answer); err != nil {
 			t.Fatalf("%v: %+v", err, r)
@@ -52,7 +52,7 @@ func TestDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := h.everything()
-	r := newCommand(h, "doctor", "-c", h.config)
+	r := newCommand(h, "doctor", "--config-file", h.config)
 	if r.code != 1 || r.stderr != "" || !strings.Contains(r.stdout, group) || !strings.Contains(r.stdout, "ignore ApplicationStop failures") {
 		t.Errorf("without its scripts: %+v", r)
 	}
@@ -63,7 +63,7 @@ func TestDoctor(t *testing.T) {
 		t.Error("doctor polled: it would have taken a command")
 	}
 	h.write("bad.yml", ":max_revisions: many\n")
-	if r := newCommand(h, "doctor", "-c", h.path("bad.yml")); r.code != 1 || !strings.Contains(r.stdout, "bad.yml:1") || !strings.Contains(r.stdout, "revisions") {
+	if r := newCommand(h, "doctor", "--config-file", h.path("bad.yml")); r.code != 1 || !strings.Contains(r.stdout, "bad.yml:1") || !strings.Contains(r.stdout, "revisions") {
 		t.Errorf("with a bad configuration: %+v", r)
 	}
 }

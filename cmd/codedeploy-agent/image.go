@@ -30,11 +30,6 @@ same sets it aside at its first start, unless keep_state_of_image is set.`,
 	return cmd
 }
 
-func configFileFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVar(file, "config-file", os.Getenv("CODEDEPLOY_AGENT_CONFIG_FILE"),
-		"configuration file; without one "+config.DefaultPath()+" is used if it is there")
-}
-
 func imagePrepareCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{

@@ -96,7 +96,8 @@ func rootCommand() *cobra.Command {
   codedeploy-agent plan ./bundle.zip          # what would it do here?
   codedeploy-agent dry-run ./bundle.zip       # let it happen on a view of this host
   sudo codedeploy-agent deploy-local -l ./bundle
-  sudo codedeploy-agent run                   # the service`,
+  sudo codedeploy-agent run                   # the service
+  sudo codedeploy-agent doctor                # why does it not work?`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,

@@ -24,33 +24,24 @@ func pidFile(c *config.Config) string { return filepath.Join(c.PidDir, "codedepl
 // takes its place: both would take commands of the same deployment, and this one would report the other's as interrupted. Only Linux tells
 // what a process is; elsewhere the service manager has to see to it.
 func checkOtherAgent(c *config.Config) error {
-	pid, args := runningAgent(c)
-	if pid == 0 {
-		return nil
-	}
-	return fmt.Errorf("cannot start: another agent is running, process %d (%s), as %s says; stop it first (systemctl stop codedeploy-agent), "+
-		"or give this one a pid_dir of its own", pid, strings.Join(args, " "), pidFile(c))
-}
-
-// runningAgent returns the process that the file with the process id names, if it is an agent and not this one; else 0.
-func runningAgent(c *config.Config) (pid int, args []string) {
 	data, err := os.ReadFile(pidFile(c))
 	if err != nil {
-		return 0, nil
+		return nil
 	}
-	pid, err = strconv.Atoi(strings.TrimSpace(string(data)))
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	if err != nil || pid <= 0 || pid == os.Getpid() {
-		return 0, nil // nobody's, or this agent's own in a container that was started again
+		return nil // nobody's, or this agent's own in a container that was started again
 	}
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
-		return 0, nil // it is gone
+		return nil // it is gone
 	}
-	args = strings.Split(string(bytes.TrimRight(line, "\x00")), "\x00")
+	args := strings.Split(string(bytes.TrimRight(line, "\x00")), "\x00")
 	if !isAgent(args) {
-		return 0, nil // another program has got the number, or it is the runner of a hook that outlived its agent
+		return nil // another program has got the number, or it is the runner of a hook that outlived its agent
 	}
-	return pid, args
+	return fmt.Errorf("cannot start: another agent is running, process %d (%s), as %s says; stop it first (systemctl stop codedeploy-agent), "+
+		"or give this one a pid_dir of its own", pid, strings.Join(args, " "), pidFile(c))
 }
 
 // isAgent says whether a command line is that of a daemon: "codedeploy-agent: master 123", as the official agent 1.8 calls itself, Ruby that is

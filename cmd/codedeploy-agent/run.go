@@ -38,9 +38,14 @@ Exit codes: 0 stopped when told to, 1 cannot run, 2 wrong command line.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return failed(runService(file)) },
 	}
-	cmd.Flags().StringVar(&file, "config-file", os.Getenv("CODEDEPLOY_AGENT_CONFIG_FILE"),
-		"configuration file; without one "+config.DefaultPath()+" is used if it is there")
+	configFileFlag(cmd, &file)
 	return cmd
+}
+
+// configFileFlag is the flag of what is about the daemon. Local deployments have the official codedeploy-local's, -c.
+func configFileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "config-file", os.Getenv("CODEDEPLOY_AGENT_CONFIG_FILE"),
+		"configuration file; without one "+config.DefaultPath()+" is used if it is there")
 }
 
 // daemon runs the agent until stop ends; abandon ends when it is told a second time.
