@@ -36,7 +36,7 @@ packages: $(NFPM) ## build deb, rpm, apk and tarballs for amd64 and arm64, check
 # The root of the containers is kept here from one run to the next.
 PACKAGES_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/codedeploy-agent
 PACKAGES_RUN ?= .
-test-packages: $(NFPM) ## install, upgrade, remove and boot the packages in containers (root; systemd-container, debootstrap; some 20 minutes)
+test-packages: $(NFPM) ## install, upgrade, remove and boot the packages in containers (root; systemd-container, debootstrap; some 8 minutes)
 	PACKAGES_CACHE='$(PACKAGES_CACHE)' NFPM='$(NFPM)' go test -count 1 -timeout 60m -v -run '$(PACKAGES_RUN)' ./packaging
 
 reproduce-packages: $(NFPM) ## build the packages twice and compare them
@@ -48,7 +48,7 @@ reproduce-packages: $(NFPM) ## build the packages twice and compare them
 
 # hclfmt reads what Packer reads.
 HCL_VERSION := v2.24.0
-lint-packages: ## lint the packages in bin/packages, the unit and the Packer template, each where its linter is installed
+lint-packages: packages ## build the packages and lint them, the unit and the Packer template, each where its linter is installed
 	packaging/lint.sh bin/packages
 	GOFLAGS=-mod=mod go run github.com/hashicorp/hcl/v2/cmd/hclfmt@$(HCL_VERSION) -check packaging/image/codedeploy-agent.pkr.hcl >/dev/null
 
