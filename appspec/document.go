@@ -50,7 +50,9 @@ func normalize(data []byte) []byte {
 		}
 		data = []byte(string(utf16.Decode(units)))
 	}
-	data = bytes.ReplaceAll(data, byteOrderMark, nil)
+	if bytes.Contains(data, byteOrderMark) { // ReplaceAll always copies
+		data = bytes.ReplaceAll(data, byteOrderMark, nil)
+	}
 	if at := directive.FindIndex(data); at != nil {
 		data = bytes.Clone(data)
 		data[at[1]-1] = '1'

@@ -1,6 +1,8 @@
 package appspec
 
 import (
+	"slices"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -23,7 +25,9 @@ func (p *parser) files(n *yaml.Node) {
 		return
 	}
 	var before fields
-	for _, item := range p.items(n, RuleFiles, "files", "begin each entry with \"- source:\"") {
+	items := p.items(n, RuleFiles, "files", "begin each entry with \"- source:\"")
+	p.a.Files = slices.Grow(p.a.Files, len(items))
+	for _, item := range items {
 		if !p.item(item, RuleFiles, "an entry of files", "write source and destination") {
 			continue
 		}
@@ -41,7 +45,7 @@ func (p *parser) files(n *yaml.Node) {
 		case noDestination:
 			p.problem(item, RuleFiles, f.instead("destination", "add the directory it goes to"), "an entry of files has only a source, %q", clip(source))
 		default:
-			p.a.Files = append(p.a.Files, File{Source: source, Destination: destination, Line: item.Line, places: places{start: item, found: f.found}})
+			p.a.Files = append(p.a.Files, File{Source: source, Destination: destination, Line: item.Line, places: p.places(item, f)})
 		}
 		before = f
 	}

@@ -59,7 +59,7 @@ func isScriptKey(key *yaml.Node) bool {
 
 // event reads the scripts of a lifecycle event. An event without scripts is as good as none.
 func (p *parser) event(key, value *yaml.Node) {
-	h := Hook{Event: key.Value, Line: key.Line, places: places{start: key}}
+	h := Hook{Event: key.Value, Line: key.Line, places: p.places(key, fields{})}
 	name := clip(h.Event)
 	if p.absent(value, RuleHooks, name) {
 		return
@@ -83,7 +83,7 @@ func (p *parser) event(key, value *yaml.Node) {
 // script reads an entry of an event's list; before is the entry before it.
 func (p *parser) script(item *yaml.Node, f, before fields, event string) Script {
 	problems := len(p.problems)
-	s := Script{Line: item.Line, places: places{start: item, found: f.found}}
+	s := Script{Line: item.Line, places: p.places(item, f)}
 	s.Location = strings.TrimSpace(p.text(f.value("location"), RuleHooks, "a location"))
 	if s.Location == "" && len(p.problems) == problems {
 		hint := f.instead("location", "add the script's path in the revision")

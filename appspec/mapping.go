@@ -97,7 +97,7 @@ func (p *parser) fields(n *yaml.Node, rule, what string, l language) fields {
 // maxMerges bounds how deep merge keys may be nested.
 const maxMerges = 32
 
-// collect adds the entries of a mapping to found. Of a key that is there twice the last counts, and a merge key ("<<", YAML 1.1) stands for
+// collect puts the entries of a mapping into found, which is empty. Of a key that is there twice the last counts, and a merge key ("<<", YAML 1.1) stands for
 // the entries of another mapping at its place (official agent 1.8; the standard lets a mapping's own keys win wherever they stand).
 func (p *parser) collect(n *yaml.Node, rule, what string, found map[string]entry, depth int) {
 	n = resolve(n)
@@ -112,7 +112,11 @@ func (p *parser) collect(n *yaml.Node, rule, what string, found map[string]entry
 		p.problem(n, RuleLimits, "", "merge keys are nested more than %d deep", maxMerges)
 		return
 	}
-	own := map[string]bool{}
+	var own map[string]bool // the mapping's own keys, made when found gets others, too
+	isOwn := func(name string) bool {
+		_, ok := found[name]
+		return ok && (own == nil || own[name])
+	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := resolve(n.Content[i]), n.Content[i+1]
 		if !p.visit(value) {
@@ -123,11 +127,17 @@ func (p *parser) collect(n *yaml.Node, rule, what string, found map[string]entry
 			continue
 		}
 		if sources, ok := merged(key, value); ok {
+			if own == nil {
+				own = map[string]bool{}
+				for name := range found {
+					own[name] = true
+				}
+			}
 			for _, source := range sources {
 				more := map[string]entry{}
 				p.collect(source, rule, what, more, depth+1)
 				for name, e := range more {
-					if own[name] {
+					if isOwn(name) {
 						p.warning(key, RuleDuplicateKey, "write << first", "%s has the key %q itself and merges another one, which counts", what, clip(name))
 					}
 					found[name] = e
@@ -135,10 +145,12 @@ func (p *parser) collect(n *yaml.Node, rule, what string, found map[string]entry
 			}
 			continue
 		}
-		if own[key.Value] {
+		if isOwn(key.Value) {
 			p.warning(key, RuleDuplicateKey, "remove one", "%s has the key %q twice; the last one counts", what, clip(key.Value))
 		}
-		own[key.Value] = true
+		if own != nil {
+			own[key.Value] = true
+		}
 		found[key.Value] = entry{n.Content[i], value}
 	}
 }

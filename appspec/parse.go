@@ -20,9 +20,9 @@ const tooLarge = "the file has %d bytes and may have %d"
 const extraVisits = 100_000
 
 // Parse reads an AppSpec file. name is for messages. What is wrong with the file is told by an *Error, everything at once; what is merely
-// without effect is in Warnings. Of several YAML documents the first counts, and of a key that is given twice the last (official agents).
+// without effect is in Warnings. At and Has of what it returns know nothing; see Inspect. Of several YAML documents the first counts, and of a key that is given twice the last (official agents).
 func Parse(name string, data []byte) (*AppSpec, error) {
-	a, problems := Inspect(name, data)
+	a, problems := inspect(name, data, false)
 	if len(problems) > 0 {
 		return nil, &Error{File: name, Problems: problems}
 	}
@@ -32,7 +32,13 @@ func Parse(name string, data []byte) (*AppSpec, error) {
 // Inspect reads an AppSpec file like Parse, and returns what can be understood of it also when something is wrong with it: the problems, in
 // the order of the lines. It is for programs that check files; what they may deploy is only what Parse accepts.
 func Inspect(name string, data []byte) (*AppSpec, []Problem) {
-	p := &parser{a: &AppSpec{name: name}, budget: len(data) + extraVisits}
+	return inspect(name, data, true)
+}
+
+// inspect reads an AppSpec file. The places of its values keep everything that the YAML library made of it in memory, several dozen bytes for
+// each of the file's; what deploys does without them.
+func inspect(name string, data []byte, keepPlaces bool) (*AppSpec, []Problem) {
+	p := &parser{a: &AppSpec{name: name}, budget: len(data) + extraVisits, keepPlaces: keepPlaces}
 	p.file(data)
 	if p.budget < 0 { // what else was found comes from not looking at the rest
 		p.problems = slices.DeleteFunc(p.problems, func(x Problem) bool { return x.Rule != RuleLimits })
@@ -53,6 +59,8 @@ type parser struct {
 	problems []Problem
 	budget   int // values that may still be looked at, so that aliases cannot multiply the work
 	rest     int // the line from which on the file does not count because its first document has ended, 0 if there is none
+
+	keepPlaces bool // what is read knows where it stands
 }
 
 // maxProblems bounds the problems, and the warnings, that are kept of a file that is nothing but mistakes.
@@ -118,7 +126,8 @@ var topLanguage = language{
 
 func (p *parser) document(doc *yaml.Node) {
 	f := p.fields(doc, RuleYAML, "the AppSpec", topLanguage)
-	p.a.places = places{doc, f.found, true}
+	p.a.places = p.places(doc, f)
+	p.a.keys = true
 	p.version(doc, f)
 	p.os(doc, f)
 	p.behavior(f.value("file_exists_behavior"))

@@ -21,7 +21,7 @@ func parse(t *testing.T, text string) *AppSpec {
 }
 
 func TestWholeFile(t *testing.T) {
-	a := parse(t, head+`file_exists_behavior: OVERWRITE
+	text := head + `file_exists_behavior: OVERWRITE
 files:
   - source: /
     destination: /srv/app
@@ -48,7 +48,11 @@ hooks:
   ApplicationStart: []
   SmokeTest:
     - location: scripts/c.sh
-`)
+`
+	a, problems := Inspect("appspec.yml", []byte(text))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
 	if a.FileExistsBehavior != Overwrite || !reflect.DeepEqual(a.Events(), []string{"BeforeInstall", "SmokeTest"}) || len(a.Warnings) != 0 {
 		t.Errorf("%+v", a)
 	}
@@ -82,6 +86,9 @@ hooks:
 	}
 	if got := fmt.Sprint(p.ACL.Entries); got != "[user:alice:rw- user:bob:r-x mask::r-x default:group:wheel:rwx]" {
 		t.Errorf("acl %s", got)
+	}
+	if b := parse(t, text); b.At("hooks") != (Place{}) || !reflect.DeepEqual(b.Files, a.Files) || !reflect.DeepEqual(b.Scripts("BeforeInstall"), a.Scripts("BeforeInstall")) {
+		t.Errorf("Parse returns %+v, want the same without places", b)
 	}
 }
 

@@ -1,6 +1,7 @@
 package appspec
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,7 @@ func (p *parser) permissions(n *yaml.Node) {
 	if len(items) > 0 && p.a.OS == "windows" {
 		p.problem(items[0], RulePermissions, "remove the permissions section", "permissions cannot be set on Windows")
 	}
+	p.a.Permissions = slices.Grow(p.a.Permissions, len(items))
 	var before fields
 	for _, item := range items {
 		if !p.item(item, RulePermissions, "an entry of permissions", "write an object and what it shall have") {
@@ -45,7 +47,7 @@ func (p *parser) permissions(n *yaml.Node) {
 // permission reads an entry; before is the entry before it.
 func (p *parser) permission(item *yaml.Node, f, before fields) Permission {
 	problems := len(p.problems)
-	x := Permission{Line: item.Line, places: places{start: item, found: f.found}, Pattern: "**", Object: strings.TrimSpace(p.text(f.value("object"), RulePermissions, "an object"))}
+	x := Permission{Line: item.Line, places: p.places(item, f), Pattern: "**", Object: strings.TrimSpace(p.text(f.value("object"), RulePermissions, "an object"))}
 	if x.Object == "" && len(p.problems) == problems {
 		hint := f.instead("object", "add the file or directory on the host that it is for")
 		if f.strays(before) {

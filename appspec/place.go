@@ -24,6 +24,14 @@ type places struct {
 	keys  bool // the places are those of the keys
 }
 
+// places returns where a mapping and its values stand, unless nobody wants to know.
+func (p *parser) places(start *yaml.Node, f fields) places {
+	if !p.keepPlaces {
+		return places{}
+	}
+	return places{start: start, found: f.found}
+}
+
 // At returns where the value of a key stands, and where the entry begins for a key that it does not have; of an AppSpec, the place of the key
 // itself. What is in a list or mapping has the key of that, a slash and its index from 0 or its own key, as in "except/0" and "context/type".
 func (p places) At(key string) Place {

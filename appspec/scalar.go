@@ -97,7 +97,12 @@ func number(n *yaml.Node) (float64, bool) {
 }
 
 // ungrouped is a number without the marks between groups of digits.
-func ungrouped(text string) string { return strings.NewReplacer("_", "", ",", "").Replace(text) }
+func ungrouped(text string) string {
+	if !strings.ContainsAny(text, "_,") {
+		return text
+	}
+	return strings.NewReplacer("_", "", ",", "").Replace(text)
+}
 
 // digitsOf returns the number that a text begins with, as Ruby's to_i reads it.
 func digitsOf(text string) (float64, bool) {
