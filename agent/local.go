@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +19,7 @@ import (
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/progress"
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/appspec/expression"
 	"codedeploy-agent/appspec/plaintext"
 	"codedeploy-agent/hooks"
 )
@@ -250,7 +250,7 @@ func localEvents(asked []string) ([]string, error) {
 }
 
 // pascalCase is the form of an event's name. The official agent 1.8 asks no more of it than the beginning.
-var pascalCase = regexp.MustCompile(`^[A-Z][a-z0-9]`)
+var pascalCase = expression.Lazy{Text: `^[A-Z][a-z0-9]`}
 
 // oddEvents refuses events that are no event's name and have no scripts in the AppSpec. Those that could be a name are looked
 // at by Install, as in a deployment of the service.

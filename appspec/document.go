@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"unicode/utf16"
 
+	"codedeploy-agent/appspec/expression"
 	"gopkg.in/yaml.v3"
 )
 
@@ -36,8 +36,8 @@ func read(data []byte) (document, *Problem) {
 
 var (
 	byteOrderMark = []byte("\uFEFF")
-	directive     = regexp.MustCompile(`(?m)^%YAML[ \t]+1\.2\b`)
-	escaped       = regexp.MustCompile(`\\.`)
+	directive     = expression.Lazy{Text: `(?m)^%YAML[ \t]+1\.2\b`}
+	escaped       = expression.Lazy{Text: `\\.`}
 )
 
 // normalize writes what the YAML library does not understand in a way that it does: UTF-16, byte order marks, which concatenated files have
@@ -53,12 +53,12 @@ func normalize(data []byte) []byte {
 	if bytes.Contains(data, byteOrderMark) { // ReplaceAll always copies
 		data = bytes.ReplaceAll(data, byteOrderMark, nil)
 	}
-	if at := directive.FindIndex(data); at != nil {
+	if at := directive.Regexp().FindIndex(data); at != nil {
 		data = bytes.Clone(data)
 		data[at[1]-1] = '1'
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte{'{'}) {
-		data = escaped.ReplaceAllFunc(data, func(b []byte) []byte {
+		data = escaped.Regexp().ReplaceAllFunc(data, func(b []byte) []byte {
 			if b[1] == '/' {
 				return b[1:]
 			}

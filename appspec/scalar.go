@@ -2,23 +2,23 @@ package appspec
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"codedeploy-agent/appspec/expression"
 	"gopkg.in/yaml.v3"
 )
 
 // What the official agent 1.8 takes for a number or a boolean is one here. It reads YAML 1.1 in the way of Ruby's Psych, which goes further
 // than the standard in places (commas in numbers, 1:30 as hours and minutes) and less far in others (an exponent needs its sign).
 var (
-	decimal     = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_,]*)$`)
-	octal       = regexp.MustCompile(`^[-+]?0[0-7_,]+$`)
-	prefixed    = regexp.MustCompile(`^[-+]?0(b[01_,]+|x[0-9a-fA-F_,]+|o[0-7]+)$`) // 0o is octal in YAML 1.2 (official agent 2.x)
-	fraction    = regexp.MustCompile(`^[-+]?([0-9][0-9_,]*)?\.[0-9]*([eE][-+][0-9]+)?$`)
-	sexagesimal = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9]){1,2}(\.[0-9_]*)?$`)
-	date        = regexp.MustCompile(`^-?[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}($|[Tt ])`)
-	leading     = regexp.MustCompile(`^\s*[-+]?[0-9]+(_[0-9]+)*`)
+	decimal     = expression.Lazy{Text: `^[-+]?(0|[1-9][0-9_,]*)$`}
+	octal       = expression.Lazy{Text: `^[-+]?0[0-7_,]+$`}
+	prefixed    = expression.Lazy{Text: `^[-+]?0(b[01_,]+|x[0-9a-fA-F_,]+|o[0-7]+)$`} // 0o is octal in YAML 1.2 (official agent 2.x)
+	fraction    = expression.Lazy{Text: `^[-+]?([0-9][0-9_,]*)?\.[0-9]*([eE][-+][0-9]+)?$`}
+	sexagesimal = expression.Lazy{Text: `^[-+]?[0-9][0-9_]*(:[0-5]?[0-9]){1,2}(\.[0-9_]*)?$`}
+	date        = expression.Lazy{Text: `^-?[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}($|[Tt ])`}
+	leading     = expression.Lazy{Text: `^\s*[-+]?[0-9]+(_[0-9]+)*`}
 )
 
 // plain says whether a scalar's text decides about its type: it is not in quotes, or it has a tag other than that of texts.

@@ -3,13 +3,13 @@ package appspec
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"codedeploy-agent/appspec/expression"
 	"gopkg.in/yaml.v3"
 )
 
@@ -36,7 +36,7 @@ func syntaxProblem(data []byte, err error) Problem {
 	return x
 }
 
-var yamlLine = regexp.MustCompile(`^line (\d+): `)
+var yamlLine = expression.Lazy{Text: `^line (\d+): `}
 
 // complaint takes a message of the YAML library apart.
 func complaint(err error) (text string, line int) {
@@ -100,11 +100,11 @@ func place(data []byte, at int) (line, column int) {
 func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
 var (
-	wordAndBlank = regexp.MustCompile(`^([a-z_]+)\s+[^\s:]+\s*$`) // version 0.0
-	unspaced     = regexp.MustCompile(`^(?:- *)?([a-z_]+):\S`)    // timeout:300
-	keyed        = regexp.MustCompile(`^((?:- +)?)([A-Za-z_]+)\s*:(?:\s+(.*))?$`)
-	conflict     = regexp.MustCompile(`^(<<<<<<<|=======|>>>>>>>)`)
-	opening      = regexp.MustCompile("^([@`%*&!{\\[]|[|>][^-+0-9 ])")
+	wordAndBlank = expression.Lazy{Text: `^([a-z_]+)\s+[^\s:]+\s*$`} // version 0.0
+	unspaced     = expression.Lazy{Text: `^(?:- *)?([a-z_]+):\S`}    // timeout:300
+	keyed        = expression.Lazy{Text: `^((?:- +)?)([A-Za-z_]+)\s*:(?:\s+(.*))?$`}
+	conflict     = expression.Lazy{Text: `^(<<<<<<<|=======|>>>>>>>)`}
+	opening      = expression.Lazy{Text: "^([@`%*&!{\\[]|[|>][^-+0-9 ])"}
 )
 
 // vocabulary is every key of the language.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"codedeploy-agent/appspec/expression"
 	"codedeploy-agent/appspec/spelling"
 )
 
@@ -47,7 +47,7 @@ func (p *parser) warning(line int, key, format string, args ...any) {
 	p.warnings = append(p.warnings, Problem{p.file, line, key, fmt.Sprintf(format, args...)})
 }
 
-var yamlLine = regexp.MustCompile(`^line (\d+): `)
+var yamlLine = expression.Lazy{Text: `^line (\d+): `}
 
 func (p *parser) document(c *Config, data []byte) {
 	if len(data) > maxSize {

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/durable"
+	"codedeploy-agent/appspec/expression"
 	"codedeploy-agent/hooks/faultpoint"
 )
 
@@ -42,7 +42,7 @@ const (
 var kept = []string{"agent.lock", "groups", recordName, asideName, filepath.Base(durable.Temporary(recordName))}
 
 // instance is the identifier of an EC2 instance, which no other machine has.
-var instance = regexp.MustCompile(`^arn:[^:]+:ec2:[^:]*:[^:]*:instance/.+$`)
+var instance = expression.Lazy{Text: `^arn:[^:]+:ec2:[^:]*:[^:]*:instance/.+$`}
 
 // another says whether the hosts are two machines. An instance never gets another identifier. A host on premises may be registered again
 // under another one; then its machine-id tells, and if there is none it is the same host.

@@ -2,13 +2,13 @@ package lint
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/appspec/expression"
 )
 
 // command checks a command that is no function of the script.
@@ -68,8 +68,8 @@ func quietTwice(c command) bool {
 }
 
 var (
-	everyoneOctal    = regexp.MustCompile(`^0?[0-7]?[0-7][0-7][2367]$`)
-	everyoneSymbolic = regexp.MustCompile(`(^|,)([ug]*[oa][ugoa]*[+=][rxXst]*w|=[rxXst]*w)`)
+	everyoneOctal    = expression.Lazy{Text: `^0?[0-7]?[0-7][0-7][2367]$`}
+	everyoneSymbolic = expression.Lazy{Text: `(^|,)([ug]*[oa][ugoa]*[+=][rxXst]*w|=[rxXst]*w)`}
 )
 
 func (x *shell) chmod(c command) {
@@ -96,7 +96,7 @@ var system = []string{"/", "/bin", "/boot", "/dev", "/etc", "/etc/systemd", "/et
 	"/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/sbin",
 	"/usr/share", "/var", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/www"}
 
-var homes = regexp.MustCompile(`^/home/[^/*]+$`)
+var homes = expression.Lazy{Text: `^/home/[^/*]+$`}
 
 func (x *shell) remove(c command) {
 	if !c.has("-r", "-R", "--recursive") {
@@ -170,9 +170,9 @@ func (x *shell) beginning(w word) string {
 	return name
 }
 
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variable = expression.Lazy{Text: `^[A-Za-z_][A-Za-z0-9_]*$`}
 
-var metadata = regexp.MustCompile(`169\.254\.169\.254/.*(meta-data|dynamic|user-data)`)
+var metadata = expression.Lazy{Text: `169\.254\.169\.254/.*(meta-data|dynamic|user-data)`}
 
 func (x *shell) request(c command, s state) {
 	for _, a := range c.args {

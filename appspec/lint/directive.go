@@ -2,16 +2,16 @@ package lint
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/appspec/expression"
 )
 
 // A comment disables rules: "# codedeploy: disable=RULE,RULE". In batch files "rem" and "::" begin a comment.
-var directive = regexp.MustCompile(`(?i)(?:^|\s)(?:#|::|rem\s)\s*codedeploy:\s*disable=\s*([\w-]+(?:\s*,\s*[\w-]+)*)`)
+var directive = expression.Lazy{Text: `(?i)(?:^|\s)(?:#|::|rem\s)\s*codedeploy:\s*disable=\s*([\w-]+(?:\s*,\s*[\w-]+)*)`}
 
 // directives are the rules that a file's comments disable.
 type directives struct {
@@ -56,7 +56,7 @@ func directivesOf(text []byte) *directives {
 
 // names returns the rules that a line's comment names and the byte where the comment begins.
 func (d *directives) names(line []byte, number int) (names []string, from int) {
-	m := directive.FindSubmatchIndex(line)
+	m := directive.Regexp().FindSubmatchIndex(line)
 	if m == nil {
 		return nil, 0
 	}

@@ -3,11 +3,11 @@ package lint
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/appspec/expression"
 )
 
 // target is a file or directory that an Install makes.
@@ -115,8 +115,8 @@ func (c *checker) clash(file string, a *appspec.AppSpec, entry, other int, forma
 }
 
 var (
-	variables = regexp.MustCompile(`\$\{?[A-Za-z_(]|\{\{|%[A-Za-z_]+%|<%|__[A-Z_]+__`)
-	drive     = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
+	variables = expression.Lazy{Text: `\$\{?[A-Za-z_(]|\{\{|%[A-Za-z_]+%|<%|__[A-Z_]+__`}
+	drive     = expression.Lazy{Text: `^[A-Za-z]:[\\/]`}
 )
 
 // destination checks where an entry goes and returns it as a clean path; ok is false if nothing can be said of what is below it.
@@ -198,7 +198,7 @@ func (c *checker) source(file string, a *appspec.AppSpec, f appspec.File, roots 
 }
 
 // fileNames are names of files, as far as a name shows it: "example.com" is a directory as a rule.
-var fileNames = regexp.MustCompile(`(?i)\.(jar|war|ear|zip|gz|tgz|conf|cfg|cnf|ini|env|json|ya?ml|xml|toml|properties|service|timer|socket|sh|py|rb|js|php|html?|txt|sql|pem|crt|key|exe|dll|ps1|bat)$`)
+var fileNames = expression.Lazy{Text: `(?i)\.(jar|war|ear|zip|gz|tgz|conf|cfg|cnf|ini|env|json|ya?ml|xml|toml|properties|service|timer|socket|sh|py|rb|js|php|html?|txt|sql|pem|crt|key|exe|dll|ps1|bat)$`}
 
 // fileName tells of a destination that repeats the file's name.
 func (c *checker) fileName(file string, f appspec.File, source string, found bool, os string) {

@@ -4,12 +4,12 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/appspec/expression"
 )
 
 // script is a script file of the bundle and what it is used for.
@@ -21,7 +21,7 @@ type script struct {
 }
 
 // commands are locations that nobody gives to a file.
-var commands = regexp.MustCompile("[&|;<>`]|\\$\\(")
+var commands = expression.Lazy{Text: "[&|;<>`]|\\$\\("}
 
 // hooks checks the scripts that an AppSpec names, and notes the files to look into.
 func (c *checker) hooks(file string, a *appspec.AppSpec, roots []string) {

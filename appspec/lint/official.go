@@ -2,15 +2,15 @@ package lint
 
 import (
 	"bytes"
-	"regexp"
 
 	"gopkg.in/yaml.v3"
 
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/appspec/expression"
 )
 
 // dates are texts that Ruby takes for a date or a time.
-var dates = regexp.MustCompile(`^\d{4}-(1[0-2]|0?[1-9])-(3[01]|[12]\d|0?[1-9])(([Tt]|\s+)\d{1,2}:\d\d:\d\d(\.\d*)?(\s*(Z|[-+]\d{1,2}(:?\d\d)?))?)?$`)
+var dates = expression.Lazy{Text: `^\d{4}-(1[0-2]|0?[1-9])-(3[01]|[12]\d|0?[1-9])(([Tt]|\s+)\d{1,2}:\d\d:\d\d(\.\d*)?(\s*(Z|[-+]\d{1,2}(:?\d\d)?))?)?$`}
 
 // official tells of what only this agent reads: the official agent 1.8 loads an AppSpec with Ruby's restricted YAML, which has no aliases
 // and no dates.

@@ -3,12 +3,12 @@ package lint
 import (
 	"bytes"
 	"path"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/appspec/expression"
 )
 
 // modes says whether files have an executable bit here.
@@ -16,7 +16,7 @@ const modes = runtime.GOOS != "windows"
 
 var (
 	utf8Mark  = []byte("\uFEFF")
-	elsewhere = regexp.MustCompile(`^[ \t]*#![ \t]*/`)
+	elsewhere = expression.Lazy{Text: `^[ \t]*#![ \t]*/`}
 )
 
 // content checks what is in a script for Linux.
@@ -137,7 +137,7 @@ func (c *checker) noInterpreter(s *script, data []byte) {
 	line := 0
 	for raw := range bytes.Lines(data) {
 		line++
-		if elsewhere.Match(raw) {
+		if elsewhere.Regexp().Match(raw) {
 			c.add(Problem{File: s.path, Line: line, Column: 1 + bytes.Index(raw, []byte("#!")), Rule: ruleScriptInterpreter, Severity: appspec.Warning,
 				Hint: "make it the first bytes of the file", Message: "the #! line is not at the very beginning, so /bin/sh runs the script"})
 			return

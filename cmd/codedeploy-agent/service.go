@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/image"
+	"codedeploy-agent/appspec/expression"
 	"codedeploy-agent/packaging"
 )
 
@@ -110,7 +110,7 @@ func installService(file string) error {
 }
 
 // plainPath is a path that needs no quotes, or none at all.
-var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./+:@-]*$`)
+var plainPath = expression.Lazy{Text: `^[A-Za-z0-9_./+:@-]*$`}
 
 // serviceConfig describes the service. For systemd it is the packages' unit with another program.
 func serviceConfig(program, file string) *service.Config {
