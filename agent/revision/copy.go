@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"codedeploy-agent/agent/disk"
 )
@@ -44,19 +45,27 @@ func copyContents(ctx context.Context, src, dst string, o UnpackOptions, as func
 	if err := outside(src, filepath.Dir(dst)); err != nil {
 		return err
 	}
-	from, err := os.OpenRoot(src)
+	top, err := os.OpenRoot(src)
 	if err != nil {
 		return err
 	}
-	defer from.Close()
+	defer top.Close()
 	s, err := newStaging(dst)
 	if err != nil {
 		return err
 	}
 	c := &copier{ctx: ctx, o: o, gauge: disk.Gauge{Dir: filepath.Dir(dst)}, as: as}
-	t := newTree(s.root, func(bool) error { return c.gauge.Made(0) })
-	c.to = onDisk{t}
-	err = c.directory(from, ".")
+	t := newTree(s.root, func(bool) error {
+		c.counting.Lock()
+		defer c.counting.Unlock()
+		return c.gauge.Made(0)
+	})
+	t.small.fetch = c.fetch
+	c.to, c.tree = t, t
+	err = c.directory(top, ".", ".")
+	if e := t.settle(); err == nil {
+		err = e
+	}
 	t.close()
 	if err == nil {
 		err = t.finish(ctx, ".", o.mode())
@@ -107,18 +116,26 @@ func outside(src, dst string) error {
 }
 
 type copier struct {
-	ctx   context.Context
-	o     UnpackOptions
-	to    sink
-	gauge disk.Gauge
-	as    func(fs.FileInfo) attributes // of the copy of an entry
+	ctx  context.Context
+	o    UnpackOptions
+	to   sink
+	tree *tree                        // which makes small files by itself; nil: to does not
+	as   func(fs.FileInfo) attributes // of the copy of an entry
 	// glance is told of a file instead of to, which then gets no content.
 	glance func(name string, a attributes, size int64) error
+
+	counting sync.Mutex
+	gauge    disk.Gauge
 }
 
-// directory copies the entries of from, which is called name in the copy, in the order in which the system lists them.
-func (c *copier) directory(from *os.Root, name string) error {
-	entries, err := list(from, -1)
+// directory copies the entries of the directory base of in, which is called name in the copy, in the order in which the system lists them.
+func (c *copier) directory(in *os.Root, base, name string) error {
+	from, err := openHandle(in, base)
+	if err != nil {
+		return err
+	}
+	defer from.release()
+	entries, err := list(from.Root, -1)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -128,29 +145,16 @@ func (c *copier) directory(from *os.Root, name string) error {
 		}
 		at := path.Join(name, e.Name())
 		if err := c.entry(from, e.Name(), at); err != nil {
-			var deeper *copyError
-			if errors.As(err, &deeper) {
-				return err
-			}
-			return &copyError{at, err}
+			return ofEntry(at, err)
 		}
 	}
 	return nil
 }
 
-// copyError says which entry could not be copied.
-type copyError struct {
-	name string
-	err  error
-}
-
-func (e *copyError) Error() string { return fmt.Sprintf("entry %s: %v", shown(e.name), e.err) }
-func (e *copyError) Unwrap() error { return e.err }
-
 // maxDepth is how many directories deep a local directory may be: no honest one is deeper, and each level costs an open directory.
 const maxDepth = 512
 
-func (c *copier) entry(from *os.Root, base, at string) error {
+func (c *copier) entry(from *handle, base, at string) error {
 	if strings.Count(at, "/") >= maxDepth {
 		return fmt.Errorf("it lies more than %d directories deep", maxDepth)
 	}
@@ -160,15 +164,10 @@ func (c *copier) entry(from *os.Root, base, at string) error {
 	}
 	switch info.Mode().Type() {
 	case fs.ModeDir:
-		sub, err := from.OpenRoot(base)
-		if err != nil {
-			return err
-		}
-		defer sub.Close()
 		if err := c.to.directory(at, c.as(info)); err != nil {
 			return err
 		}
-		return c.directory(sub, at)
+		return c.directory(from.Root, base, at)
 	case fs.ModeSymlink:
 		if err := c.o.link(); err != nil {
 			return err
@@ -179,7 +178,10 @@ func (c *copier) entry(from *os.Root, base, at string) error {
 		}
 		return c.to.symlink(at, target, c.as(info))
 	case 0:
-		return c.file(from, base, at)
+		if c.tree != nil && info.Size() <= smallFile {
+			return c.tree.fetched(at, from, base)
+		}
+		return c.file(from.Root, base, at)
 	}
 	return fmt.Errorf("it is a special file (%s); only files, directories and links are deployed", info.Mode().Type())
 }
@@ -195,7 +197,7 @@ func (c *copier) file(from *os.Root, base, at string) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return errors.New("it became a special file while it was being copied")
+		return errBecameSpecial
 	}
 	if err := c.o.setID(c.as(info).mode); err != nil {
 		return err
@@ -203,11 +205,11 @@ func (c *copier) file(from *os.Root, base, at string) error {
 	if c.glance != nil {
 		return c.glance(at, c.as(info), info.Size())
 	}
-	if err := c.gauge.Expect(info.Size()); err != nil {
+	if err := c.expect(info.Size()); err != nil {
 		return err
 	}
 	c.o.Work.Did(1, 0)
-	return c.to.file(at, c.as(info), func(out io.Writer) error {
+	return c.to.file(at, c.as(info), info.Size(), func(out io.Writer) error {
 		for {
 			if err := c.ctx.Err(); err != nil {
 				return err
@@ -219,7 +221,7 @@ func (c *copier) file(from *os.Root, base, at string) error {
 			}
 			c.o.Work.Did(0, n)
 			if err == nil {
-				err = c.gauge.Wrote(n, 0)
+				err = c.wrote(n)
 			}
 			if err != nil || n == 0 {
 				return err
@@ -227,6 +229,37 @@ func (c *copier) file(from *os.Root, base, at string) error {
 		}
 	})
 }
+
+// fetch reads a small file. It is called by several goroutines.
+func (c *copier) fetch(from *handle, base string, buffer []byte) ([]byte, attributes, error) {
+	if err := c.ctx.Err(); err != nil {
+		return nil, attributes{}, err
+	}
+	content, info, err := from.read(base, buffer)
+	if err != nil {
+		return nil, attributes{}, err
+	}
+	a := c.as(info)
+	if err := c.o.setID(a.mode); err != nil {
+		return nil, a, err
+	}
+	c.o.Work.Did(1, int64(len(content)))
+	return content, a, c.wrote(int64(len(content)))
+}
+
+func (c *copier) expect(size int64) error {
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	return c.gauge.Expect(size)
+}
+
+func (c *copier) wrote(n int64) error {
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	return c.gauge.Wrote(n, 0)
+}
+
+var errBecameSpecial = errors.New("it became a special file while it was being copied")
 
 // preserved are the attributes of an entry as they are.
 func preserved(info fs.FileInfo) attributes {

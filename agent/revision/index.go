@@ -161,7 +161,7 @@ func (x *index) directory(name string, a attributes) error {
 	return nil
 }
 
-func (x *index) file(name string, a attributes, write func(io.Writer) error) error {
+func (x *index) file(name string, a attributes, _ int64, write func(io.Writer) error) error {
 	keep := &keeper{most: min(x.heldFile, x.held)}
 	if x.preview {
 		keep.digest = sha256.New()
@@ -247,7 +247,7 @@ func (s *single) directory(string, attributes) error       { return nil }
 func (s *single) symlink(string, string, attributes) error { return nil }
 func (s *single) hardLink(string, string) error            { return nil }
 
-func (s *single) file(name string, a attributes, write func(io.Writer) error) error {
+func (s *single) file(name string, a attributes, _ int64, write func(io.Writer) error) error {
 	keep := &keeper{}
 	if name == s.name {
 		keep.most = maxReadAgain

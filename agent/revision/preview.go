@@ -52,7 +52,7 @@ func PreviewDirectory(ctx context.Context, src, dst string, o UnpackOptions) (*P
 	err := outside(src, filepath.Dir(dst))
 	if err == nil {
 		if p.src, err = os.OpenRoot(src); err == nil {
-			err = c.directory(p.src, ".")
+			err = c.directory(p.src, ".", ".")
 		}
 	}
 	if err != nil {

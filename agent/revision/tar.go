@@ -131,7 +131,7 @@ func (u *unpacker) entries(r *tar.Reader) error {
 			return err
 		}
 		if err := u.tarEntry(r, h, owners); err != nil {
-			return entryError(h.Name, err)
+			return ofEntry(h.Name, err)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func (u *unpacker) tarEntry(r io.Reader, h *tar.Header, owners *owners) error {
 	if err := u.limits.coming(h.Size); err != nil {
 		return err
 	}
-	return u.regular(name, a, r)
+	return u.regular(name, a, h.Size, r)
 }
 
 // leaveOut says that an entry is not made. A bundle that happens to hold a special file can be deployed without it.

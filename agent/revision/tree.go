@@ -42,6 +42,8 @@ func (a attributes) fileMode() fs.FileMode {
 // reached through directories that the tree has made itself, never through a link.
 //
 // Directories are open to the agent while the tree is being filled; their own modes and times come last, in finish.
+//
+// Small files are made by goroutines, see smallFiles; settle waits for them. The methods themselves are for one goroutine.
 type tree struct {
 	root *os.Root
 	dirs map[string]*attributes // every directory made; nil for one that no entry described
@@ -50,12 +52,16 @@ type tree struct {
 	// fault makes tests' steps fail: "mkdir", "create", "write", "symlink" or "finish". It is nil otherwise.
 	fault func(step, name string) error
 
-	parent     *os.Root // handle of the directory used last: entries of one directory mostly follow each other
+	parent     *handle // the directory used last: entries of one directory mostly follow each other; nil: none
 	parentName string
+
+	small smallFiles
 }
 
 func newTree(root *os.Root, making func(implied bool) error) *tree {
-	return &tree{root: root, dirs: map[string]*attributes{".": nil}, parent: root, parentName: ".", making: making}
+	t := &tree{root: root, dirs: map[string]*attributes{".": nil}, making: making}
+	t.small.init()
+	return t
 }
 
 func (t *tree) fail(step, name string) error {
@@ -73,9 +79,9 @@ func (t *tree) about(step, name string, implied bool) error {
 	return t.fail(step, name)
 }
 
-// open returns the handle of a directory of the tree, made with its parents if need be. The handle is good until the next call.
-func (t *tree) open(dir string) (*os.Root, error) {
-	if dir == t.parentName {
+// open returns a directory of the tree, made with its parents if need be. It is good until the next call.
+func (t *tree) open(dir string) (*handle, error) {
+	if t.parent != nil && dir == t.parentName {
 		return t.parent, nil
 	}
 	if err := t.ensure(dir); err != nil {
@@ -84,28 +90,26 @@ func (t *tree) open(dir string) (*os.Root, error) {
 	return t.enter(dir)
 }
 
-func (t *tree) enter(dir string) (*os.Root, error) {
-	if dir == t.parentName {
+func (t *tree) enter(dir string) (*handle, error) {
+	if t.parent != nil && dir == t.parentName {
 		return t.parent, nil
 	}
-	next := t.root
-	if dir != "." {
-		var err error
-		if next, err = t.root.OpenRoot(dir); err != nil {
-			return nil, err
-		}
+	next, err := openHandle(t.root, dir)
+	if err != nil {
+		return nil, err
 	}
 	t.close()
 	t.parent, t.parentName = next, dir
 	return next, nil
 }
 
-// close releases the handle of the directory used last.
+// close releases the directory used last.
 func (t *tree) close() {
-	if t.parent != t.root {
-		t.parent.Close()
+	t.dispatch()
+	if t.parent != nil {
+		t.parent.release()
+		t.parent = nil
 	}
-	t.parent, t.parentName = t.root, "."
 }
 
 // ensure makes a directory that entries lie in but that has no entry of its own (yet).
@@ -114,6 +118,9 @@ func (t *tree) ensure(dir string) error {
 		return nil
 	}
 	if err := t.ensure(path.Dir(dir)); err != nil {
+		return err
+	}
+	if err := t.await(dir); err != nil {
 		return err
 	}
 	up, err := t.enter(path.Dir(dir))
@@ -140,6 +147,9 @@ func (t *tree) ensure(dir string) error {
 
 // directory makes a directory, or gives one that is there other attributes. A file or link of that name makes way, as with tar.
 func (t *tree) directory(name string, a attributes) error {
+	if err := t.await(name); err != nil {
+		return err
+	}
 	if _, ok := t.dirs[name]; !ok {
 		up, err := t.open(path.Dir(name))
 		if err != nil {
@@ -148,7 +158,7 @@ func (t *tree) directory(name string, a attributes) error {
 		if err := t.about("mkdir", name, false); err != nil {
 			return err
 		}
-		err = t.replacing(up, path.Base(name), func(base string) error { return up.Mkdir(base, 0o700) })
+		err = up.replacing(path.Base(name), func(base string) error { return up.Mkdir(base, 0o700) })
 		if err != nil {
 			return err
 		}
@@ -158,7 +168,7 @@ func (t *tree) directory(name string, a attributes) error {
 }
 
 // replacing calls create, if need be a second time after removing the file or link that has the name.
-func (t *tree) replacing(up *os.Root, base string, create func(base string) error) error {
+func (f *handle) replacing(base string, create func(base string) error) error {
 	if err := faultpoint.At("unpack create"); err != nil {
 		return err
 	}
@@ -166,59 +176,25 @@ func (t *tree) replacing(up *os.Root, base string, create func(base string) erro
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	info, e := up.Lstat(base)
+	info, e := f.Lstat(base)
 	if e != nil {
 		return e
 	}
 	if info.IsDir() {
 		return errDirectoryThere
 	}
-	if e := up.Remove(base); e != nil {
+	if e := f.Remove(base); e != nil {
 		return e
 	}
 	return create(base)
 }
 
-// file makes a regular file. write gets the open file; what it writes, and nothing else, is the content.
-func (t *tree) file(name string, a attributes, write func(*os.File) error) error {
-	up, err := t.open(path.Dir(name))
-	if err != nil {
-		return err
-	}
-	if err := t.about("create", name, false); err != nil {
-		return err
-	}
-	base := path.Base(name)
-	var f *os.File
-	err = t.replacing(up, base, func(base string) (err error) {
-		f, err = up.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	if err == nil {
-		err = faultpoint.At("unpack written")
-	}
-	if err == nil && a.uid >= 0 {
-		err = f.Chown(a.uid, a.gid) // before the mode: it clears set-id
-	}
-	if err == nil && runtime.GOOS != "windows" {
-		err = f.Chmod(a.fileMode())
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil && !a.mtime.IsZero() {
-		err = up.Chtimes(base, a.mtime, a.mtime)
-	}
-	return err
-}
-
 // symlink makes a symbolic link. Its target is stored as it is and never looked at.
 func (t *tree) symlink(name, target string, a attributes) error {
 	if err := checkTarget(target); err != nil {
+		return err
+	}
+	if err := t.await(name); err != nil {
 		return err
 	}
 	up, err := t.open(path.Dir(name))
@@ -229,7 +205,7 @@ func (t *tree) symlink(name, target string, a attributes) error {
 		return err
 	}
 	base := path.Base(name)
-	if err := t.replacing(up, base, func(base string) error { return up.Symlink(target, base) }); err != nil {
+	if err := up.replacing(base, func(base string) error { return up.Symlink(target, base) }); err != nil {
 		return err
 	}
 	if a.uid >= 0 {
@@ -240,6 +216,9 @@ func (t *tree) symlink(name, target string, a attributes) error {
 
 // hardLink gives a file or link of the tree a second name.
 func (t *tree) hardLink(name, target string) error {
+	if err := t.settle(); err != nil {
+		return err
+	}
 	if _, ok := t.dirs[path.Dir(target)]; !ok {
 		return noTarget(target)
 	}
@@ -257,7 +236,7 @@ func (t *tree) hardLink(name, target string) error {
 	if to, err := up.Lstat(path.Base(name)); err == nil && os.SameFile(from, to) {
 		return nil
 	}
-	return t.replacing(up, path.Base(name), func(string) error { return t.root.Link(target, name) })
+	return up.replacing(path.Base(name), func(string) error { return t.root.Link(target, name) })
 }
 
 // leading returns the archive's one top-level directory if there is nothing beside it and it holds a name with "appspec" in it,
@@ -346,24 +325,4 @@ func (t *tree) apply(dir string, a attributes) error {
 		return nil
 	}
 	return t.root.Chmod(dir, a.fileMode())
-}
-
-// onDisk is a tree as the sink of a bundle's entries.
-type onDisk struct{ *tree }
-
-func (d onDisk) file(name string, a attributes, write func(io.Writer) error) error {
-	return d.tree.file(name, a, func(f *os.File) error { return write(faultyFile{f, d.tree}) })
-}
-
-// faultyFile lets tests make a write fail.
-type faultyFile struct {
-	*os.File
-	t *tree
-}
-
-func (w faultyFile) Write(p []byte) (int, error) {
-	if err := w.t.fail("write", w.Name()); err != nil {
-		return 0, err
-	}
-	return w.File.Write(p)
 }

@@ -85,7 +85,7 @@ func unpack(ctx context.Context, f Format, in *os.File, archive string, o Unpack
 		}
 		t = newTree(s.root, u.making)
 		t.fault = o.fault
-		return onDisk{t}, nil
+		return t, nil
 	})
 	if s == nil {
 		return err
@@ -96,6 +96,9 @@ func unpack(ctx context.Context, f Format, in *os.File, archive string, o Unpack
 			o.Log.Warn("cannot remove what the archive replaced; it is removed with the next attempt", zap.String("path", s.dir), zap.Error(e))
 		}
 	}()
+	if e := t.settle(); err == nil {
+		err = e
+	}
 	if err != nil {
 		return err
 	}
@@ -112,8 +115,8 @@ func unpack(ctx context.Context, f Format, in *os.File, archive string, o Unpack
 // sink is where the entries of a bundle go: onto the disk, or into an index of what is only read.
 type sink interface {
 	directory(name string, a attributes) error
-	// file gets the content from write, which gives up at the first error of the writer.
-	file(name string, a attributes, write func(io.Writer) error) error
+	// file gets the content from write, which gives up at the first error of the writer. size is what the bundle says that it has; it may lie.
+	file(name string, a attributes, size int64, write func(io.Writer) error) error
 	symlink(name, target string, a attributes) error
 	hardLink(name, target string) error
 }
@@ -197,7 +200,7 @@ func (o *UnpackOptions) setID(mode uint32) error {
 }
 
 // regular writes a file with the content of r.
-func (u *unpacker) regular(name string, a attributes, r io.Reader) error {
+func (u *unpacker) regular(name string, a attributes, size int64, r io.Reader) error {
 	if name == "." {
 		return errors.New("it is a file without a name")
 	}
@@ -205,7 +208,7 @@ func (u *unpacker) regular(name string, a attributes, r io.Reader) error {
 		return err
 	}
 	u.o.Work.Did(1, 0)
-	return u.to.file(name, a, func(w io.Writer) error { return u.copy(w, r) })
+	return u.to.file(name, a, size, func(w io.Writer) error { return u.copy(w, r) })
 }
 
 // copy copies r to w within the limits, with the one buffer of the run.
@@ -241,8 +244,22 @@ func damaged(err error) error {
 	return err
 }
 
-// entryError says which entry of the bundle an error is about.
-func entryError(name string, err error) error { return fmt.Errorf("entry %s: %w", shown(name), err) }
+// entryError says which entry of a bundle or directory an error is about.
+type entryError struct {
+	name string
+	err  error
+}
+
+func (e *entryError) Error() string { return fmt.Sprintf("entry %s: %v", shown(e.name), e.err) }
+func (e *entryError) Unwrap() error { return e.err }
+
+// ofEntry is err as the error of an entry, unless it is known to be another's.
+func ofEntry(name string, err error) error {
+	if known := (*entryError)(nil); errors.As(err, &known) {
+		return err
+	}
+	return &entryError{name, err}
+}
 
 // kind is what the first bytes of a bundle show it to be.
 type kind string

@@ -63,7 +63,7 @@ func (u *unpacker) zip(in io.ReaderAt, size int64) error {
 			return err
 		}
 		if err := u.zipEntry(f); err != nil {
-			return entryError(f.Name, err)
+			return ofEntry(f.Name, err)
 		}
 	}
 	return nil
@@ -113,7 +113,7 @@ func (u *unpacker) zipEntry(f *zip.File) error {
 	if mode&typeMask == symlink {
 		return u.zipLink(name, a, r)
 	}
-	return u.regular(name, a, r)
+	return u.regular(name, a, int64(min(f.UncompressedSize64, math.MaxInt64)), r)
 }
 
 func (u *unpacker) zipLink(name string, a attributes, r io.Reader) error {

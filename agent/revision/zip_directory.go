@@ -58,7 +58,7 @@ func (z *zipFile) check(files []*zip.File) error {
 	for i, f := range files {
 		s, err := z.place(f)
 		if err != nil {
-			return entryError(f.Name, err)
+			return ofEntry(f.Name, err)
 		}
 		places = append(places, place{s, i})
 	}

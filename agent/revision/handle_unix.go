@@ -1,0 +1,151 @@
+//go:build unix
+
+package revision
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"codedeploy-agent/hooks/faultpoint"
+)
+
+// handleNames reaches the names of a directory by single system calls. Package os needs twice as many for a file, and there are many files.
+type handleNames struct {
+	dir *os.File
+	fd  int
+	gid int // whose a new file in it is; -1: not known
+}
+
+func (n *handleNames) open(root *os.Root) (err error) {
+	if n.dir, err = root.Open("."); err != nil {
+		return err
+	}
+	n.fd, n.gid = int(n.dir.Fd()), -1
+	if info, err := n.dir.Stat(); err == nil {
+		// Without the set-group-id bit it is this process's, but on file systems mounted with grpid the directory's.
+		if _, gid := ownerOf(info); info.Mode()&fs.ModeSetgid != 0 || gid == os.Getegid() {
+			n.gid = gid
+		}
+	}
+	return nil
+}
+
+func (n *handleNames) close() { n.dir.Close() }
+
+func (f *handle) fail(op, base string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &os.PathError{Op: op, Path: base, Err: err}
+}
+
+// create makes a file, the name of which is one component.
+func (f *handle) create(base string, a attributes, content []byte) error {
+	fd, err := f.openat(base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
+	if err != nil {
+		return f.fail("open", base, err)
+	}
+	err = f.fill(fd, base, a, content)
+	if e := unix.Close(fd); err == nil {
+		err = f.fail("close", base, e)
+	}
+	return err
+}
+
+func (f *handle) fill(fd int, base string, a attributes, content []byte) error {
+	for len(content) > 0 {
+		n, err := unix.Write(fd, content)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == nil && n == 0 {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return f.fail("write", base, err)
+		}
+		content = content[n:]
+	}
+	if err := faultpoint.At("unpack written"); err != nil {
+		return err
+	}
+	if a.uid >= 0 && (a.uid != os.Geteuid() || a.gid != f.names.gid) {
+		if err := unix.Fchown(fd, a.uid, a.gid); err != nil { // before the mode: it clears set-id
+			return f.fail("chown", base, err)
+		}
+	}
+	if err := unix.Fchmod(fd, a.mode); err != nil {
+		return f.fail("chmod", base, err)
+	}
+	if a.mtime.IsZero() {
+		return nil
+	}
+	at := unix.NsecToTimespec(a.mtime.UnixNano())
+	return f.fail("chtimes", base, unix.UtimesNanoAt(f.names.fd, base, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW))
+}
+
+func (f *handle) openat(base string, flags int) (int, error) {
+	for {
+		fd, err := unix.Openat(f.names.fd, base, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// read returns the content of a file, which is in the buffer if there is room for it, and what it is.
+func (f *handle) read(base string, buffer []byte) ([]byte, fs.FileInfo, error) {
+	fd, err := f.openat(base, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return nil, nil, f.fail("open", base, err)
+	}
+	defer unix.Close(fd)
+	info := &statInfo{name: base}
+	if err := unix.Fstat(fd, &info.st); err != nil {
+		return nil, nil, f.fail("stat", base, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, errBecameSpecial
+	}
+	content := buffer[:0]
+	for {
+		if len(content) == cap(content) { // it has grown
+			content = append(content, make([]byte, len(content))...)[:len(content)]
+		}
+		n, err := unix.Read(fd, content[len(content):cap(content)])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, nil, f.fail("read", base, err)
+		}
+		content = content[:len(content)+n]
+		if n == 0 || int64(len(content)) == info.st.Size {
+			return content, info, nil
+		}
+	}
+}
+
+// statInfo is what fstat says of a file.
+type statInfo struct {
+	name string
+	st   unix.Stat_t
+}
+
+func (i *statInfo) Name() string       { return i.name }
+func (i *statInfo) Size() int64        { return i.st.Size }
+func (i *statInfo) IsDir() bool        { return i.Mode().IsDir() }
+func (i *statInfo) Sys() any           { return &i.st }
+func (i *statInfo) ModTime() time.Time { return time.Unix(i.st.Mtim.Unix()) }
+
+func (i *statInfo) Mode() fs.FileMode {
+	m := attributes{mode: uint32(i.st.Mode) & 0o7777}.fileMode()
+	if i.st.Mode&unix.S_IFMT != unix.S_IFREG {
+		m |= fs.ModeIrregular
+	}
+	return m
+}
