@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"codedeploy-agent/agent/durable"
 	"codedeploy-agent/agent/progress"
@@ -37,7 +38,6 @@ func (p *Plan) Apply(ctx context.Context, work *progress.Work) error {
 	a := &application{plan: p, ctx: ctx, work: work, staged: map[string]string{}, record: &record{path: p.request.RecordFile}}
 	a.outcome = newOutcome(p)
 	a.outcome.look = a.lookAt
-	defer a.from.close()
 	defer a.to.close()
 	mark := make([]byte, 4)
 	rand.Read(mark) // never fails
@@ -65,8 +65,7 @@ type application struct {
 	work     *progress.Work
 	mark     string // what temporary names begin with
 	outcome  *outcome
-	from, to handles
-	copier   copier
+	to handles
 	// staged says where a new directory is until it is put in place: its own place to the temporary one, for the outermost ones.
 	staged map[string]string
 	moves  []*move
@@ -74,6 +73,7 @@ type application struct {
 	old    []*move  // moves whose temporary name holds what stood at the place
 	named  bool     // there is a list of odd names
 	failed []string // paths of the previous revision that could not be removed
+	asking sync.Mutex
 }
 
 // move is something new that is put at a place where perhaps something stands.
@@ -86,13 +86,16 @@ type move struct {
 	foreign         bool // what stands there is not the previous revision's
 }
 
-// step is asked before each change.
+// step is asked before each change, by several goroutines where files are made.
 func (a *application) step(what, path string) error {
 	if err := a.ctx.Err(); err != nil {
 		return fmt.Errorf("cannot %s %s: %w", what, show(path), err)
 	}
 	if f := a.plan.options.fault; f != nil {
-		if err := f(what, path); err != nil {
+		a.asking.Lock()
+		err := f(what, path)
+		a.asking.Unlock()
+		if err != nil {
 			return fmt.Errorf("cannot %s %s: %w", what, show(path), err)
 		}
 	}
@@ -236,92 +239,6 @@ func (a *application) stagedDir(dir string) (string, bool) {
 			return dir, false
 		}
 	}
-}
-
-// stage makes all new directories and files. Nothing that anybody uses is changed.
-func (a *application) stage() error {
-	next := 0 // moves are in the order of the steps
-	for _, s := range a.plan.steps {
-		dir, name, path := "", "", ""
-		switch {
-		case s.dir != nil && !s.dir.kept():
-			dir, name, path = s.dir.dir, s.dir.name, s.dir.path
-		case s.file != nil && !s.file.unchanged:
-			dir, name, path = s.file.dir, s.file.name, s.file.path
-		default:
-			continue
-		}
-		if real, inside := a.stagedDir(dir); inside {
-			dir = real
-		} else {
-			name = a.moves[next].temp
-			next++
-		}
-		if err := a.make(s, dir, name, path); err != nil {
-			return err
-		}
-	}
-	// Modes of directories come last and inside first: one may forbid to write into it.
-	for i := len(a.plan.steps) - 1; i >= 0; i-- {
-		d := a.plan.steps[i].dir
-		if d == nil || d.kept() || len(d.grants) == 0 {
-			continue
-		}
-		place, _ := a.stagedDir(filepath.Join(d.dir, d.name))
-		if err := a.step("set the permissions of", d.path); err != nil {
-			return err
-		}
-		if err := a.change(filepath.Dir(place), filepath.Base(place), d.new, d.grants); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// make makes one directory, file or link.
-func (a *application) make(s step, dir, name, path string) error {
-	what := "make the directory"
-	if s.file != nil {
-		what = "write"
-	}
-	if err := a.step(what, path); err != nil {
-		return err
-	}
-	to, err := a.to.in(dir)
-	if err != nil {
-		return err
-	}
-	if s.dir != nil {
-		if err := to.mkdir(name); err != nil || len(s.dir.grants) == 0 && !a.reused(dir) {
-			return err
-		}
-		if s.dir.new, err = to.made(name); err != nil || !a.reused(dir) {
-			return err
-		}
-		return a.likeNew(to, name, s.dir)
-	}
-	f := s.file
-	if f.info.kind == link {
-		if err := to.symlink(f.text, name); err != nil {
-			return err
-		}
-		to.dress(name, f.attributes(), f.info)
-	} else {
-		from, err := a.from.in(f.from)
-		if err != nil {
-			return err
-		}
-		attributes := f.attributes()
-		attributes.bare = attributes.access == nil && a.reused(dir) && a.outcome.made(dir).inherited == nil
-		if to, err = a.to.in(dir); err != nil { // again: the outcome may have looked elsewhere
-			return err
-		}
-		if err := a.copier.copy(from, f.base, f.info, to, name, attributes, a.work); err != nil {
-			return fmt.Errorf("cannot install %s: %w", show(path), err)
-		}
-	}
-	a.work.Did(1, 0)
-	return nil
 }
 
 // change gives something the owner, mode and lists that the grants say.

@@ -93,10 +93,11 @@ const block = 4096
 func (b *builder) checkSpace() {
 	var demands []*Demand
 	on := map[uint64]*Demand{}
-	add := func(dir string, bytes int64, files int64) {
+	in := map[string]*Demand{} // nil: there is no such directory
+	demandOf := func(dir string) *Demand {
 		i, err := os.Lstat(dir)
 		if err != nil {
-			return // another check has told
+			return nil // another check has told
 		}
 		device := infoOf(i).dev
 		if device == 0 {
@@ -107,6 +108,17 @@ func (b *builder) checkSpace() {
 			d = &Demand{Dir: dir}
 			on[device] = d
 			demands = append(demands, d)
+		}
+		return d
+	}
+	add := func(dir string, bytes int64, files int64) {
+		d, looked := in[dir]
+		if !looked {
+			d = demandOf(dir)
+			in[dir] = d
+		}
+		if d == nil {
+			return
 		}
 		d.Bytes += bytes
 		d.Files += files

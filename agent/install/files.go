@@ -2,6 +2,7 @@ package install
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -134,11 +135,9 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
-	entries, err := b.plan.reader.list(dir)
-	if err != nil {
-		return fmt.Errorf("cannot read the revision: %w", err)
-	}
-	for _, e := range entries {
+	var failed error // whatever fails other than reading dir
+	enough := errors.New("")
+	err := b.plan.reader.list(dir, func(e named) error {
 		if linked {
 			most := cmp.Or(b.plan.options.maxExpanded, maxExpanded)
 			if b.expanded++; b.expanded == most {
@@ -146,21 +145,26 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 					"links to directories make more than %d files of the revision", most)
 			}
 			if b.expanded >= most {
-				return nil
+				return enough
 			}
 		}
 		i, below, to := e.info, filepath.Join(rel, e.name), filepath.Join(dest, e.name)
 		from, shown := filepath.Join(dir, e.name), written+"/"+e.name
 		if sub := b.asDirectory(from, i, walked); sub != "" {
 			if b.require(to, line) == "" {
-				continue
+				return nil
 			}
-			if err := b.walk(sub, below, shown, to, line, append(walked[:len(walked):len(walked)], sub), linked || i.kind == link); err != nil {
-				return err
-			}
-			continue
+			failed = b.walk(sub, below, shown, to, line, append(walked[:len(walked):len(walked)], sub), linked || i.kind == link)
+			return failed
 		}
 		b.add(dir, e.name, below, shown, i, to, line)
+		return nil
+	})
+	switch {
+	case failed != nil:
+		return failed
+	case err != nil && err != enough:
+		return fmt.Errorf("cannot read the revision: %w", err)
 	}
 	return nil
 }
@@ -239,6 +243,9 @@ func (b *builder) source(f *fileStep, from string, line int) bool {
 // is a problem. Like the official agents it asks what a link leads to; a link that dangles is nothing, and is replaced. Nothing
 // is ever written through a link.
 func (b *builder) existing(f *fileStep, place string, line int) (install, ok bool) {
+	if d := b.made[f.dir]; d != nil && !d.kept() {
+		return true, true // nothing stands in a new directory
+	}
 	found, err := b.plan.view.at(place)
 	if err != nil {
 		b.problem(line, f.path, "", "cannot look at %s: %v", show(f.path), plainError(err))

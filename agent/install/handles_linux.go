@@ -27,6 +27,7 @@ type handles struct {
 type handle struct {
 	path string
 	fd   int
+	gid  int // whose a new file in it is; noID: not known
 }
 
 // in returns the directory.
@@ -44,10 +45,20 @@ func (hs *handles) in(dir string) (*handle, error) {
 	if len(hs.order) == maxHandles {
 		hs.drop(hs.order[0])
 	}
-	h := &handle{path: dir, fd: fd}
+	h := &handle{path: dir, fd: fd, gid: freshGroup(fd)}
 	hs.open[dir] = h
 	hs.order = append(hs.order, dir)
 	return h, nil
+}
+
+// freshGroup is the group of a new file in an open directory: this process's, or the directory's if that has the set-group-id bit or the
+// file system was mounted with grpid.
+func freshGroup(dir int) int {
+	var st unix.Stat_t
+	if unix.Fstat(dir, &st) == nil && (st.Mode&unix.S_ISGID != 0 || int(st.Gid) == os.Getegid()) {
+		return int(st.Gid)
+	}
+	return noID
 }
 
 func (hs *handles) drop(dir string) {
@@ -274,7 +285,7 @@ func (c *copier) copy(from *handle, base string, i info, to *handle, name string
 			return to.fail("set the permissions of", name, err)
 		}
 	}
-	if err := setAttributes(dst, info{uid: os.Geteuid(), gid: noID, mode: 0o600}, a); err != nil {
+	if err := setAttributes(dst, info{uid: os.Geteuid(), gid: to.gid, mode: 0o600}, a); err != nil {
 		return to.fail("set the permissions of", name, err)
 	}
 	return to.fail("set the times of", name, unix.UtimesNanoAt(to.fd, name, timesOf(infoOfStat(&st)), unix.AT_SYMLINK_NOFOLLOW))

@@ -1,8 +1,20 @@
 package install
 
 import (
+	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func accessTime(st *syscall.Stat_t) time.Time { return time.Unix(st.Atim.Sec, st.Atim.Nsec) }
+
+// lookIn says what stands at a name in an open directory.
+func lookIn(d *os.File, name string) (info, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(int(d.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return info{}, &os.PathError{Op: "lstat", Path: d.Name() + "/" + name, Err: err}
+	}
+	return infoOfStat(&st), nil
+}

@@ -11,7 +11,7 @@ func infoOf(fi fs.FileInfo) info {
 }
 
 // mayRead says whether this process may read the file.
-func mayRead(path string) error {
+func mayRead(path string, _ info) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

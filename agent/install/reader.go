@@ -36,7 +36,8 @@ type reader interface {
 	// look says what stands at a path, which is not followed.
 	look(path string) (info, error)
 	text(link string) (string, error)
-	list(dir string) ([]named, error)
+	// list calls each for every entry of a directory.
+	list(dir string, each func(named) error) error
 	mayRead(path string, i info) error
 	open(path string) (io.ReadCloser, error)
 	// same says whether a file has the content of the one that stands at a place of the host.
@@ -54,7 +55,7 @@ type unpacked struct{}
 
 func (unpacked) resolve(path string) (string, error)     { return filepath.EvalSymlinks(path) }
 func (unpacked) text(link string) (string, error)        { return os.Readlink(link) }
-func (unpacked) mayRead(path string, _ info) error       { return mayRead(path) }
+func (unpacked) mayRead(path string, i info) error       { return mayRead(path, i) }
 func (unpacked) open(path string) (io.ReadCloser, error) { return openRegular(path) }
 
 func (unpacked) look(path string) (info, error) {
@@ -65,29 +66,34 @@ func (unpacked) look(path string) (info, error) {
 	return infoOf(fi), nil
 }
 
+// listedAtOnce is how many names of a directory are read at a time: one can have a hundred thousand, and what is said of each is short-lived.
+const listedAtOnce = 1024
+
 // list has the entries in the order in which the file system has them.
-func (unpacked) list(dir string) ([]named, error) {
+func (unpacked) list(dir string, each func(named) error) error {
 	d, err := openSeen(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	entries, err := d.ReadDir(-1)
-	if err := cmp.Or(err, d.Close()); err != nil {
-		return nil, err
-	}
-	return infosOf(entries, infoOf)
-}
-
-func infosOf(entries []fs.DirEntry, of func(fs.FileInfo) info) ([]named, error) {
-	out := make([]named, 0, len(entries))
-	for _, e := range entries {
-		fi, err := e.Info()
-		if err != nil {
-			return nil, err
+	defer d.Close()
+	for {
+		names, err := d.Readdirnames(listedAtOnce)
+		if err == io.EOF {
+			return nil
 		}
-		out = append(out, named{e.Name(), of(fi)})
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			i, err := lookIn(d, name)
+			if err != nil {
+				return err
+			}
+			if err := each(named{name, i}); err != nil {
+				return err
+			}
+		}
 	}
-	return out, nil
 }
 
 func (unpacked) same(path, place string) bool {
@@ -179,12 +185,21 @@ func packedInfo(fi fs.FileInfo) info {
 
 func (p packed) text(link string) (string, error) { return p.from.ReadLink(p.name(link)) }
 
-func (p packed) list(dir string) ([]named, error) {
+func (p packed) list(dir string, each func(named) error) error {
 	entries, err := fs.ReadDir(p.from, p.name(dir))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return infosOf(entries, packedInfo)
+	for _, e := range entries {
+		fi, err := e.Info()
+		if err == nil {
+			err = each(named{e.Name(), packedInfo(fi)})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mayRead goes by the mode, because the file will be this process's own, or this process is root's.

@@ -38,11 +38,13 @@ func (a *application) keepReplaced() error {
 	if err != nil {
 		return fmt.Errorf("cannot keep what the revision replaces: %w", err)
 	}
+	var keeping handles
+	defer keeping.close()
 	for n, m := range foreign {
 		if names[n] == "" {
 			continue
 		}
-		if err := a.keep(m, dir, names[n]); err != nil {
+		if err := a.keep(m, &keeping, dir, names[n]); err != nil {
 			return fmt.Errorf("cannot keep %s, which the revision replaces: %w", show(m.path), err)
 		}
 	}
@@ -103,8 +105,8 @@ func (a *application) makeReplacedDir(foreign []*move) (dir string, names []stri
 }
 
 // keep gives what stands at a move's place a second name, or copies it to another file system.
-func (a *application) keep(m *move, dir, name string) error {
-	to, err := a.from.in(dir)
+func (a *application) keep(m *move, keeping *handles, dir, name string) error {
+	to, err := keeping.in(dir)
 	if err != nil {
 		return err
 	}
@@ -122,5 +124,6 @@ func (a *application) keep(m *move, dir, name string) error {
 	if !is.same(m.was) {
 		return errChanged
 	}
-	return a.copier.copy(from, m.name, is, to, name, attributes{uid: is.uid, gid: is.gid, mode: is.mode}, nil)
+	var c copier
+	return c.copy(from, m.name, is, to, name, attributes{uid: is.uid, gid: is.gid, mode: is.mode}, nil)
 }

@@ -8,10 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
+	"codedeploy-agent/agent/crew"
 	"codedeploy-agent/hooks/faultpoint"
 )
 
@@ -28,8 +26,7 @@ const (
 // What is made in a tree must look as if its entries had been made one after another. So before anything is made at a name that is still
 // collected, everything collected is made.
 type smallFiles struct {
-	makers errgroup.Group
-	failed atomic.Bool
+	makers crew.Crew
 	batch  *batch              // being collected; nil: none
 	names  map[uint64]struct{} // digests of what may not have been made yet; two names that share one cost a pause
 	seed   maphash.Seed
@@ -56,7 +53,6 @@ type collected struct {
 var batches = sync.Pool{New: func() any { return &batch{content: make([]byte, 0, batchSize+smallFile)} }}
 
 func (s *smallFiles) init() {
-	s.makers.SetLimit(runtime.GOMAXPROCS(0))
 	s.names, s.seed = map[uint64]struct{}{}, maphash.MakeSeed()
 }
 
@@ -66,7 +62,7 @@ func (s *smallFiles) digest(name string) uint64 { return maphash.String(s.seed, 
 // await is called before something is made that is called name.
 func (t *tree) await(name string) error {
 	s := &t.small
-	if _, collected := s.names[s.digest(name)]; collected || s.failed.Load() || len(s.names) >= mostNames {
+	if _, collected := s.names[s.digest(name)]; collected || s.makers.Failed() || len(s.names) >= mostNames {
 		return t.settle()
 	}
 	return nil
@@ -86,15 +82,14 @@ func (t *tree) dispatch() {
 	if s.batch = nil; b == nil {
 		return
 	}
-	s.makers.Go(func() error {
+	s.makers.Do(func() error {
 		defer b.discard()
 		for content := b.content; len(b.files) > 0; b.files = b.files[1:] {
 			f := &b.files[0]
-			if s.failed.Load() {
+			if s.makers.Failed() {
 				return nil
 			}
 			if err := s.make(b.up, f, content[:f.size]); err != nil {
-				s.failed.Store(true)
 				return ofEntry(f.name, err)
 			}
 			content = content[f.size:]

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package install
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// lookIn says what stands at a name in an open directory.
+func lookIn(d *os.File, name string) (info, error) {
+	fi, err := os.Lstat(filepath.Join(d.Name(), name))
+	if err != nil {
+		return info{}, err
+	}
+	return infoOf(fi), nil
+}
