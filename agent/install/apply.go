@@ -60,12 +60,12 @@ var tempName = regexp.MustCompile(`^\.codedeploy-[0-9a-f]{8}-[0-9]+(-old)?$`)
 
 // application is the carrying out of a plan.
 type application struct {
-	plan     *Plan
-	ctx      context.Context
-	work     *progress.Work
-	mark     string // what temporary names begin with
-	outcome  *outcome
-	to handles
+	plan    *Plan
+	ctx     context.Context
+	work    *progress.Work
+	mark    string // what temporary names begin with
+	outcome *outcome
+	to      handles
 	// staged says where a new directory is until it is put in place: its own place to the temporary one, for the outermost ones.
 	staged map[string]string
 	moves  []*move

@@ -3,28 +3,51 @@ package install
 import (
 	"os"
 	"path/filepath"
+
+	"codedeploy-agent/agent/crew"
 )
 
 // compare finds the files that stand at their destination exactly as they would be installed. They are left alone, which saves the
 // disk a copy. Only a file with the source's time is read; builds that set new times cost nothing here.
 func (b *builder) compare() error {
+	var readers crew.Crew
+	var batch []*fileStep
+	read := func() {
+		files := batch
+		batch = nil
+		readers.Do(func() error {
+			for _, f := range files {
+				if readers.Failed() {
+					return nil
+				}
+				if err := b.ctx.Err(); err != nil {
+					return err
+				}
+				place := filepath.Join(f.dir, f.name)
+				f.unchanged = plain(place) && b.plan.reader.same(filepath.Join(f.from, f.base), place)
+			}
+			return nil
+		})
+	}
 	for _, s := range b.plan.steps {
 		if s.file == nil || s.file.was.kind != s.file.info.kind {
 			continue
 		}
-		if err := b.ctx.Err(); err != nil {
-			return err
-		}
 		f := s.file
-		place := filepath.Join(f.dir, f.name)
 		if f.info.kind == link {
-			text, err := os.Readlink(place)
+			text, err := os.Readlink(filepath.Join(f.dir, f.name))
 			f.unchanged = err == nil && text == f.text && sameOwner(f.was, f.info.uid, f.info.gid)
 			continue
 		}
-		f.unchanged = f.settled() && plain(place) && b.plan.reader.same(filepath.Join(f.from, f.base), place)
+		if !f.settled() {
+			continue
+		}
+		if batch = append(batch, f); len(batch) == batchFiles {
+			read()
+		}
 	}
-	return nil
+	read()
+	return readers.Wait()
 }
 
 // settled says whether size, time, owner and mode are what the Install would give.

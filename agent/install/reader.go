@@ -1,7 +1,6 @@
 package install
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/sha256"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -235,6 +235,11 @@ func (p packed) same(path, place string) bool {
 	return sameContent(f, place)
 }
 
+// comparing are the buffers of sameContent, for both files in one.
+var comparing = sync.Pool{New: func() any { b := make([]byte, 2*comparedAtOnce); return &b }}
+
+const comparedAtOnce = 64 << 10
+
 // sameContent compares a file with one of the host; what cannot be read is not the same.
 func sameContent(x io.Reader, place string) bool {
 	y, err := openRegular(place)
@@ -242,19 +247,24 @@ func sameContent(x io.Reader, place string) bool {
 		return false
 	}
 	defer y.Close()
-	const size = 64 << 10
-	p, q := bufio.NewReaderSize(x, size), bufio.NewReaderSize(y, size)
+	buffer := comparing.Get().(*[]byte)
+	defer comparing.Put(buffer)
+	p, q := (*buffer)[:comparedAtOnce], (*buffer)[comparedAtOnce:]
 	for {
-		u, e := p.Peek(size)
-		v, g := q.Peek(size)
-		if string(u) != string(v) || e != g || e != nil && e != io.EOF {
+		n, e := io.ReadFull(x, p)
+		m, g := io.ReadFull(y, q)
+		if e == io.ErrUnexpectedEOF {
+			e = io.EOF
+		}
+		if g == io.ErrUnexpectedEOF {
+			g = io.EOF
+		}
+		if e != g || e != nil && e != io.EOF || !bytes.Equal(p[:n], q[:m]) {
 			return false
 		}
 		if e == io.EOF {
 			return true
 		}
-		p.Discard(size) // both hold that much, so it cannot fail
-		q.Discard(size)
 	}
 }
 
