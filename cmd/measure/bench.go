@@ -32,11 +32,17 @@ type report struct {
 
 // result is one work as it was done by everybody, medians of the runs.
 type result struct {
-	Work    string          `json:"work"`
-	Against string          `json:"against,omitempty"` // the work that is the measure, where it is not the floor
-	Units   float64         `json:"units,omitempty"`   // how many things it is, where ratios are of one of them
-	Cost    map[string]cost `json:"cost"`              // by who: floor, agent, peer
-	Ratio   map[string]cost `json:"ratio,omitempty"`   // of the costs to those of the measure, by who
+	Work    string           `json:"work"`
+	Against string           `json:"against,omitempty"` // the work that is the measure, where it is not the floor
+	Units   float64          `json:"units,omitempty"`   // how many things it is, where ratios are of one of them
+	Cost    map[string]cost  `json:"cost"`              // by who: floor, agent, peer
+	Ratio   map[string]ratio `json:"ratio,omitempty"`   // of the costs to those of the measure, by who
+}
+
+// ratio is a cost divided by another one.
+type ratio struct {
+	Wall float64 `json:"wall"`
+	CPU  float64 `json:"cpu"`
 }
 
 // bencher measures.

@@ -43,7 +43,7 @@ func compared(measured []result) []result {
 		all = append(all, r)
 	}
 	for i := range all {
-		all[i].Ratio = map[string]cost{}
+		all[i].Ratio = map[string]ratio{}
 		for who, c := range all[i].Cost {
 			measure, found, times := all[i].Cost["floor"], who != "floor" && all[i].Against == "", 1.0
 			if against := find(all[i].Against); against >= 0 {
@@ -53,7 +53,7 @@ func compared(measured []result) []result {
 				}
 			}
 			if found && measure.Wall > 0 && measure.CPU > 0 {
-				all[i].Ratio[who] = cost{Wall: c.Wall / measure.Wall * times, CPU: c.CPU / measure.CPU * times}
+				all[i].Ratio[who] = ratio{c.Wall / measure.Wall * times, c.CPU / measure.CPU * times}
 			}
 		}
 	}
@@ -68,13 +68,13 @@ func (r report) check() (checks []check) {
 	for _, done := range r.Works {
 		w, _ := byName(done.Work)
 		for _, l := range w.limits {
-			is, ratio, unit := done.Cost["agent"], done.Ratio["agent"], "x"
+			is, of, unit := done.Cost["agent"], done.Ratio["agent"], "x"
 			value := 0.0
 			switch l.what {
 			case wallRatio:
-				value = ratio.Wall
+				value = of.Wall
 			case cpuRatio:
-				value = ratio.CPU
+				value = of.CPU
 			case peak:
 				value, unit = float64(is.Peak), "MiB"
 			case wallSeconds:
