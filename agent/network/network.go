@@ -16,8 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/http/httpproxy"
-
 	"codedeploy-agent/agent/custody"
 )
 
@@ -85,13 +83,12 @@ func direct() *http.Transport {
 }
 
 func proxy(s Settings) func(*http.Request) (*url.URL, error) {
-	c := httpproxy.FromEnvironment()
+	p := environmentProxies()
 	if s.ProxyURI != "" {
-		c = &httpproxy.Config{HTTPProxy: s.ProxyURI, HTTPSProxy: s.ProxyURI, NoProxy: strings.Join(s.NoProxy, ",")}
+		p = newProxies(s.ProxyURI, s.ProxyURI, strings.Join(s.NoProxy, ","))
 	}
-	c.NoProxy = strings.TrimPrefix(c.NoProxy+","+metadataHosts, ",")
-	choose := c.ProxyFunc()
-	return func(r *http.Request) (*url.URL, error) { return choose(r.URL) }
+	p.direct = append(p.direct, exemptions(metadataHosts)...)
+	return p.forRequest
 }
 
 // authorities returns the system's pool with the files' certificates, nil for the system's alone.
