@@ -2,8 +2,10 @@
 package durable
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +18,14 @@ import (
 // synced, renamed, and the directory is synced. The umask does not matter. A link at path is replaced, not followed. The temporary name
 // is always the same one, so that what a crash leaves of it is gone with the next write; a path must not have two writers at a time.
 func WriteFile(path string, content []byte, mode fs.FileMode) error {
+	return Write(path, mode, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// Write is WriteFile with what content writes, in pieces of any size.
+func Write(path string, mode fs.FileMode, content func(io.Writer) error) error {
 	if err := replace(path, content, mode); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
@@ -27,7 +37,7 @@ func Temporary(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 }
 
-func replace(path string, content []byte, mode fs.FileMode) (err error) {
+func replace(path string, content func(io.Writer) error, mode fs.FileMode) (err error) {
 	if err := faultpoint.At("write " + filepath.Base(path)); err != nil {
 		return err
 	}
@@ -45,7 +55,11 @@ func replace(path string, content []byte, mode fs.FileMode) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	if _, err := f.Write(content); err != nil {
+	out := bufio.NewWriterSize(f, 32<<10)
+	if err := content(out); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
 		return err
 	}
 	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {

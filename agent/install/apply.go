@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -107,18 +108,17 @@ func (a *application) step(what, path string) error {
 
 func (a *application) run() error {
 	p := a.plan
-	text, err := p.instructions()
-	if err != nil {
-		return err
-	}
 	if err := a.step("write", p.request.InstructionsFile); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(p.request.InstructionsFile, text, p.request.stateMode()); err != nil {
+	digest := sha256.New()
+	err := durable.Write(p.request.InstructionsFile, p.request.stateMode(), func(w io.Writer) error {
+		return p.writeInstructions(io.MultiWriter(w, digest))
+	})
+	if err != nil {
 		return err
 	}
-	digest := sha256.Sum256(text)
-	a.record.instructions = savedInstructions{rawPath(p.request.InstructionsFile), digest[:]}
+	a.record.instructions = savedInstructions{rawPath(p.request.InstructionsFile), digest.Sum(nil)}
 	a.prepare()
 	for _, stage := range []func() error{a.begin, a.writeTransition, a.stage, a.sync, a.identify, a.keepReplaced, a.putInPlace, a.changeKept, a.changeOutside,
 		a.setContexts, a.sync, a.writeLists, a.commit} {

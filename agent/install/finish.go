@@ -1,7 +1,10 @@
 package install
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -35,11 +38,13 @@ func (a *application) finish() {
 		}
 	}
 	if a.leftovers() || contexts {
-		l := a.final()
-		for _, path := range a.failed {
-			l.add(path)
-		}
-		if err := a.write(l); err != nil {
+		err := a.write(func(l *lists) {
+			a.final(l)
+			for _, path := range a.failed {
+				l.add(path)
+			}
+		})
+		if err != nil {
 			p.log.Warn("cannot shorten the clean-up list; it still names files that are gone", zap.Error(err))
 		}
 	}
@@ -150,12 +155,15 @@ func (r *Request) stateMode() fs.FileMode {
 // writeTransition writes the clean-up list that holds while the Install runs: the previous one, then what will be made. A file that stands
 // at its place and is not the previous revision's is not in it before it is replaced.
 func (a *application) writeTransition() error {
-	left := a.plan.left
-	var l lists
-	l.lines.Write(left.list.content)
-	if n := len(left.list.content); n > 0 && left.list.content[n-1] != '\n' {
-		l.lines.Truncate(strings.LastIndexByte(string(left.list.content), '\n') + 1) // a line that was cut short does not count
+	if err := a.step("write", a.plan.left.list.path); err != nil {
+		return err
 	}
+	return a.write(a.transition)
+}
+
+func (a *application) transition(l *lists) {
+	left := a.plan.left
+	l.lines.Write(left.list.content[:bytes.LastIndexByte(left.list.content, '\n')+1]) // a line that was cut short does not count
 	l.names.Write(left.names.content)
 	for _, s := range a.plan.steps {
 		if s.dir != nil {
@@ -178,10 +186,6 @@ func (a *application) writeTransition() error {
 			l.add(filepath.Join(place, name))
 		}
 	}
-	if err := a.step("write", left.list.path); err != nil {
-		return err
-	}
-	return a.write(l)
 }
 
 // writeLists writes the list of what is installed and, after it, what is still to be removed.
@@ -189,21 +193,21 @@ func (a *application) writeLists() error {
 	if err := a.step("write", a.plan.left.list.path); err != nil {
 		return err
 	}
-	l := a.final()
-	for _, r := range slices.Backward(a.plan.view.remnants) {
-		if !r.reused {
-			l.add(r.path)
+	return a.write(func(l *lists) {
+		a.final(l)
+		for _, r := range slices.Backward(a.plan.view.remnants) {
+			if !r.reused {
+				l.add(r.path)
+			}
 		}
-	}
-	for _, m := range a.old {
-		l.add(filepath.Join(m.dir, m.temp))
-	}
-	return a.write(l)
+		for _, m := range a.old {
+			l.add(filepath.Join(m.dir, m.temp))
+		}
+	})
 }
 
 // final is the official list: everything the Install made, in the order of the instructions.
-func (a *application) final() lists {
-	var l lists
+func (a *application) final(l *lists) {
 	for _, s := range a.plan.steps {
 		if s.dir != nil {
 			l.add(s.dir.path)
@@ -216,13 +220,16 @@ func (a *application) final() lists {
 			l.addContext(t.place)
 		}
 	}
-	return l
 }
 
-func (a *application) write(l lists) error {
+// write writes both lists as say tells them, the odd names first. It calls say twice: what a revision of a hundred thousand files has is not
+// held in memory for that.
+func (a *application) write(say func(*lists)) error {
 	left, mode := a.plan.left, a.plan.request.stateMode()
-	if l.names.Len() > 0 {
-		if err := durable.WriteFile(left.names.path, l.names.Bytes(), mode); err != nil {
+	odd := lists{lines: bufio.NewWriter(io.Discard)}
+	say(&odd)
+	if odd.names.Len() > 0 {
+		if err := durable.WriteFile(left.names.path, odd.names.Bytes(), mode); err != nil {
 			return err
 		}
 		a.named = true
@@ -231,5 +238,9 @@ func (a *application) write(l lists) error {
 			return err
 		}
 	}
-	return durable.WriteFile(left.list.path, l.lines.Bytes(), mode)
+	return durable.Write(left.list.path, mode, func(w io.Writer) error {
+		l := lists{lines: bufio.NewWriter(w)}
+		say(&l)
+		return l.lines.Flush()
+	})
 }

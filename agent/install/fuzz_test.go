@@ -3,6 +3,7 @@
 package install
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"os"
@@ -36,7 +37,8 @@ func FuzzCleanupList(f *testing.F) {
 		var err error
 		allowance.Hold(t, func() { left, err = readRemains(h.path("state/g-cleanup"), h.path("state/g-install.json")) })
 		h.must(err)
-		var again lists
+		var lines bytes.Buffer
+		again := lists{lines: bufio.NewWriter(&lines)}
 		for _, p := range left.paths {
 			if !filepath.IsAbs(p) || filepath.Clean(p) != p || p == "/" || strings.ContainsRune(p, 0) || left.injected[p] {
 				t.Fatalf("the path %q", p)
@@ -45,7 +47,8 @@ func FuzzCleanupList(f *testing.F) {
 		for _, p := range slices.Backward(left.paths) {
 			again.add(p)
 		}
-		h.must(os.WriteFile(h.path("state/again"), again.lines.Bytes(), 0o644))
+		h.must(again.lines.Flush())
+		h.must(os.WriteFile(h.path("state/again"), lines.Bytes(), 0o644))
 		h.must(os.WriteFile(h.path("state/again.names"), again.names.Bytes(), 0o644))
 		reread, err := readRemains(h.path("state/again"), h.path("state/none"))
 		h.must(err)

@@ -3,6 +3,7 @@ package install
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 )
 
 // The forms of the official agent's instructions, keys in the order of its release 1.8. Names that are no text get replacement
@@ -46,23 +47,25 @@ type (
 	}
 )
 
-// instructions is the text of the instructions file. Each instruction is written by itself: a revision can have a hundred thousand.
-func (p *Plan) instructions() ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
+// writeInstructions writes the text of the instructions file. Each instruction is written by itself: a revision can have a hundred thousand.
+func (p *Plan) writeInstructions(w io.Writer) error {
+	var form bytes.Buffer
+	enc := json.NewEncoder(&form)
 	enc.SetEscapeHTML(false)
-	out.WriteString(`{"instructions":[`)
-	empty := out.Len()
-	var failed error
-	add := func(form any) {
-		if out.Len() > empty {
-			out.WriteByte(',')
+	_, failed := io.WriteString(w, `{"instructions":[`)
+	first := true
+	add := func(x any) {
+		form.Reset()
+		if !first {
+			form.WriteByte(',')
 		}
-		if err := enc.Encode(form); err != nil {
+		first = false
+		if err := enc.Encode(x); err != nil {
 			failed = err
-			return
 		}
-		out.Truncate(out.Len() - 1) // the line's end
+		if failed == nil {
+			_, failed = w.Write(form.Bytes()[:form.Len()-1]) // without the line's end
+		}
 	}
 	for _, s := range p.steps {
 		if s.dir != nil {
@@ -90,8 +93,10 @@ func (p *Plan) instructions() ([]byte, error) {
 			add(chownForm{"chown", orNull(e.Owner), orNull(e.Group), t.path})
 		}
 	}
-	out.WriteString("]}")
-	return out.Bytes(), failed
+	if failed == nil {
+		_, failed = io.WriteString(w, "]}")
+	}
+	return failed
 }
 
 func orNull(s string) *string {

@@ -96,14 +96,7 @@ func (unpacked) list(dir string, each func(named) error) error {
 	}
 }
 
-func (unpacked) same(path, place string) bool {
-	x, err := openRegular(path)
-	if err != nil {
-		return false
-	}
-	defer x.Close()
-	return sameContent(x, place)
-}
+func (unpacked) same(path, place string) bool { return sameFiles(path, place) }
 
 // packed reads a revision from Contents, as if it had been unpacked at root.
 type packed struct {

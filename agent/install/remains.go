@@ -1,6 +1,7 @@
 package install
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
@@ -177,10 +178,11 @@ func (r *remains) read(path string) (stateFile, error) {
 	return s, nil
 }
 
-// lists collects the paths of a clean-up list in the order in which they were made.
+// lists takes the paths of a clean-up list in the order in which they were made. Writing them cannot fail here; where they are written to can, see
+// application.write.
 type lists struct {
-	lines bytes.Buffer // the official list
-	names bytes.Buffer // the list beside it
+	lines *bufio.Writer // the official list
+	names bytes.Buffer  // the list beside it, which is mostly empty
 }
 
 // add notes a path, in the list that can hold it.
