@@ -223,7 +223,7 @@ func (a *application) prepare() {
 			files++
 			bytes += s.file.info.size
 			if _, inside := a.stagedDir(s.file.dir); !inside {
-				temp(s.file.dir, s.file.name, s.file.path, s.file.was).foreign = s.file.foreign
+				temp(s.file.dir, s.file.name(), s.file.path, *s.file.was).foreign = s.file.foreign
 			}
 		}
 	}

@@ -18,7 +18,7 @@ type builder struct {
 	dirs     map[string]string    // a destination's directories: path to place, "" where there cannot be one
 	made     map[string]*dirStep  // by place
 	files    map[string]*fileStep // by place
-	byPath   map[string]*fileStep
+	byPath   map[string]*fileStep // where the path is not the place
 	accounts accounts
 	granted  map[string][]*grant // by path
 	expanded int                 // entries found through links to directories
@@ -97,7 +97,7 @@ func (b *builder) provide(path string, line int) string {
 		return place
 	}
 	if f := b.files[place]; f != nil {
-		b.problem(line, path, "", "a directory is needed at %s, where the file %s of the revision goes", show(path), show(f.source))
+		b.problem(line, path, "", "a directory is needed at %s, where the file %s of the revision goes", show(path), show(f.source()))
 		return ""
 	}
 	found, err := b.plan.view.at(place)

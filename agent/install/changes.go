@@ -187,7 +187,7 @@ func (p *Plan) settings(o *outcome, all []Change) []Change {
 }
 
 func (f *fileStep) detail() string {
-	d := "from " + show(f.source)
+	d := "from " + show(f.source())
 	if f.info.kind == link {
 		return d + ", link to " + show(f.text)
 	}

@@ -23,8 +23,8 @@ func (b *builder) compare() error {
 				if err := b.ctx.Err(); err != nil {
 					return err
 				}
-				place := filepath.Join(f.dir, f.name)
-				f.unchanged = plain(place) && b.plan.reader.same(filepath.Join(f.from, f.base), place)
+				place := filepath.Join(f.dir, f.name())
+				f.unchanged = plain(place) && b.plan.reader.same(filepath.Join(f.origin.from, f.base), place)
 			}
 			return nil
 		})
@@ -35,8 +35,8 @@ func (b *builder) compare() error {
 		}
 		f := s.file
 		if f.info.kind == link {
-			text, err := os.Readlink(filepath.Join(f.dir, f.name))
-			f.unchanged = err == nil && text == f.text && sameOwner(f.was, f.info.uid, f.info.gid)
+			text, err := os.Readlink(filepath.Join(f.dir, f.name()))
+			f.unchanged = err == nil && text == f.text && sameOwner(*f.was, f.info.uid, f.info.gid)
 			continue
 		}
 		if !f.settled() {
@@ -52,11 +52,11 @@ func (b *builder) compare() error {
 
 // settled says whether size, time, owner and mode are what the Install would give.
 func (f *fileStep) settled() bool {
-	if f.was.size != f.info.size || !f.was.mtime.Equal(f.info.mtime) || f.was.links != 1 {
+	if f.was.size != f.info.size || f.was.mtime != f.info.mtime || f.was.links != 1 {
 		return false
 	}
 	a := f.attributes()
-	return a.access == nil && a.inherited == nil && f.was.mode == a.mode && sameOwner(f.was, a.uid, a.gid)
+	return a.access == nil && a.inherited == nil && f.was.mode == a.mode && sameOwner(*f.was, a.uid, a.gid)
 }
 
 // owner is what a file's owner, group and mode are after the grant's change of owner. Linux takes the set-id bits away then, from the group's only

@@ -62,7 +62,7 @@ func (b *builder) mapping(f *appspec.File) error {
 	if strings.HasPrefix(f.Source, "/") {
 		written = f.Source
 	}
-	if dir := b.asDirectory(from, found, nil); dir != "" {
+	if dir := b.asDirectory(filepath.Dir(from), filepath.Base(from), found, nil); dir != "" {
 		if f.Destination == "" {
 			b.problem(f.Line, f.Source, "add the directory it goes to", "the directory %s has an empty destination", show(f.Source))
 			return nil
@@ -72,7 +72,8 @@ func (b *builder) mapping(f *appspec.File) error {
 		}
 		return b.walk(dir, rel, strings.TrimRight(written, "/"), dest, f.Line, []string{dir}, dir != from)
 	}
-	b.add(filepath.Dir(from), filepath.Base(from), rel, written, found, filepath.Join(dest, filepath.Base(rel)), f.Line)
+	single := &origin{from: filepath.Dir(from), source: filepath.Dir(rel), written: written, single: true}
+	b.add(single, filepath.Base(from), found, filepath.Join(dest, filepath.Base(rel)), f.Line)
 	return nil
 }
 
@@ -114,11 +115,12 @@ func sourceBelow(source string) (string, bool) {
 
 // asDirectory returns the directory to walk for a source that is one or a link to one, else "". A link that leaves the revision, or
 // leads to one of the directories that are being walked, is installed as the link it is.
-func (b *builder) asDirectory(path string, i info, walked []string) string {
+func (b *builder) asDirectory(in, base string, i info, walked []string) string {
 	switch i.kind {
 	case directory:
-		return path
+		return filepath.Join(in, base)
 	case link:
+		path := filepath.Join(in, base)
 		end, err := b.plan.reader.resolve(path)
 		if err != nil || !within(b.plan.root, end) || slices.Contains(walked, end) {
 			return ""
@@ -135,6 +137,7 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
+	here := &origin{from: dir, source: rel, written: written}
 	var failed error // whatever fails other than reading dir
 	enough := errors.New("")
 	err := b.plan.reader.list(dir, func(e named) error {
@@ -148,16 +151,15 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 				return enough
 			}
 		}
-		i, below, to := e.info, filepath.Join(rel, e.name), filepath.Join(dest, e.name)
-		from, shown := filepath.Join(dir, e.name), written+"/"+e.name
-		if sub := b.asDirectory(from, i, walked); sub != "" {
+		i, to := e.info, filepath.Join(dest, e.name)
+		if sub := b.asDirectory(dir, e.name, i, walked); sub != "" {
 			if b.require(to, line) == "" {
 				return nil
 			}
-			failed = b.walk(sub, below, shown, to, line, append(walked[:len(walked):len(walked)], sub), linked || i.kind == link)
+			failed = b.walk(sub, filepath.Join(rel, e.name), written+"/"+e.name, to, line, append(walked[:len(walked):len(walked)], sub), linked || i.kind == link)
 			return failed
 		}
-		b.add(dir, e.name, below, shown, i, to, line)
+		b.add(here, e.name, i, to, line)
 		return nil
 	})
 	switch {
@@ -169,30 +171,26 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 	return nil
 }
 
-// add plans the installation of the file or link base in the directory from. A plan may have a hundred thousand files, so their steps share what
-// texts they can.
-func (b *builder) add(from, base, rel, written string, i info, path string, line int) {
+// add plans the installation of the file or link base of a directory.
+func (b *builder) add(from *origin, base string, i info, path string, line int) {
 	dir := b.require(filepath.Dir(path), line)
 	if dir == "" {
 		return
 	}
-	if strings.HasSuffix(written, rel) {
-		rel = written[len(written)-len(rel):]
-	}
-	f := &fileStep{path: path, dir: dir, name: filepath.Base(path), source: rel, written: written, from: from, base: base, info: i}
-	place := filepath.Join(dir, f.name)
+	f := &fileStep{path: path, dir: dir, origin: from, base: base, info: i, was: nothing}
+	place := filepath.Join(dir, f.name())
 	if place == path {
 		place = path
 	}
-	if !b.source(f, filepath.Join(from, base), line) {
+	if !b.source(f, filepath.Join(from.from, base), line) {
 		return
 	}
 	if b.made[place] != nil {
-		b.problem(line, path, "", "the file %s of the revision goes to %s, where another entry makes a directory", show(rel), show(path))
+		b.problem(line, path, "", "the file %s of the revision goes to %s, where another entry makes a directory", show(f.source()), show(path))
 		return
 	}
 	if other := b.files[place]; other != nil {
-		b.problem(line, path, "install each file once", "both %s and %s of the revision go to %s", show(other.source), show(rel), show(path))
+		b.problem(line, path, "install each file once", "both %s and %s of the revision go to %s", show(other.source()), show(f.source()), show(path))
 		return
 	}
 	install, ok := b.existing(f, place, line)
@@ -205,9 +203,12 @@ func (b *builder) add(from, base, rel, written string, i info, path string, line
 	}
 	if old := b.plan.view.gone[place]; old != nil {
 		old.reused = true
-		f.was = old.info
+		f.was = &old.info
 	}
-	b.files[place], b.byPath[path] = f, f
+	b.files[place] = f
+	if place != path {
+		b.byPath[path] = f
+	}
 	b.plan.steps = append(b.plan.steps, step{file: f})
 }
 
@@ -217,23 +218,23 @@ func (b *builder) source(f *fileStep, from string, line int) bool {
 	case link:
 		text, err := b.plan.reader.text(from)
 		if err != nil {
-			b.problem(line, f.source, "", "cannot read the link %s of the revision: %v", show(f.source), err)
+			b.problem(line, f.source(), "", "cannot read the link %s of the revision: %v", show(f.source()), err)
 			return false
 		}
 		f.text = text
 	case regular:
 		if err := b.plan.reader.mayRead(from, f.info); err != nil {
-			b.problem(line, f.source, "", "cannot read %s of the revision: %v", show(f.source), err)
+			b.problem(line, f.source(), "", "cannot read %s of the revision: %v", show(f.source()), err)
 			return false
 		}
 		if b.plan.request.Hardening.RejectSetID && f.info.mode&setID != 0 {
-			b.problem(line, f.source, "refused because of reject_unsafe_permissions_in_bundle",
-				"%s of the revision has the set-user-id or set-group-id mode %04o", show(f.source), f.info.mode)
+			b.problem(line, f.source(), "refused because of reject_unsafe_permissions_in_bundle",
+				"%s of the revision has the set-user-id or set-group-id mode %04o", show(f.source()), f.info.mode)
 			return false
 		}
 	default:
-		b.problem(line, f.source, "only files, directories and links are installed; leave it out of the bundle",
-			"%s of the revision is a device, a FIFO or a socket", show(f.source))
+		b.problem(line, f.source(), "only files, directories and links are installed; leave it out of the bundle",
+			"%s of the revision is a device, a FIFO or a socket", show(f.source()))
 		return false
 	}
 	return true
@@ -254,7 +255,7 @@ func (b *builder) existing(f *fileStep, place string, line int) (install, ok boo
 	if found.kind == absent {
 		return true, true
 	}
-	f.was, f.foreign = found, true
+	f.was, f.foreign = &found, true
 	end := found
 	if found.kind == link {
 		if _, end, err = b.plan.view.leads(place, true); err != nil {
@@ -269,13 +270,13 @@ func (b *builder) existing(f *fileStep, place string, line int) (install, ok boo
 		return false, true
 	case found.kind == directory:
 		b.problem(line, f.path, "remove the directory or choose another destination",
-			"a directory stands at %s, where the file %s of the revision goes", show(f.path), show(f.source))
+			"a directory stands at %s, where the file %s of the revision goes", show(f.path), show(f.source()))
 	case b.behavior == appspec.Disallow:
 		b.problem(line, f.path, "the previous deployment did not install it: remove it, or set file_exists_behavior: OVERWRITE or RETAIN",
 			"a specified file already exists at this location: %s", show(f.path))
 	case found.kind == special:
 		b.problem(line, f.path, "remove it", "a device, FIFO or socket stands at %s, where the file %s of the revision goes",
-			show(f.path), show(f.source))
+			show(f.path), show(f.source()))
 	default:
 		return true, true
 	}

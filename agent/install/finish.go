@@ -180,7 +180,7 @@ func (a *application) transition(l *lists) {
 		if s.dir != nil {
 			dir, name = s.dir.dir, s.dir.name
 		} else {
-			dir, name = s.file.dir, s.file.name
+			dir, name = s.file.dir, s.file.name()
 		}
 		if place, inside := a.stagedDir(dir); inside {
 			l.add(filepath.Join(place, name))

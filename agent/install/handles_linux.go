@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -140,8 +139,8 @@ func (h *handle) look(name string) (info, error) {
 }
 
 func infoOfStat(st *unix.Stat_t) info {
-	i := info{mode: st.Mode & 0o7777, uid: int(st.Uid), gid: int(st.Gid), size: st.Size, links: uint64(st.Nlink), dev: st.Dev, ino: st.Ino,
-		atime: time.Unix(st.Atim.Sec, st.Atim.Nsec), mtime: time.Unix(st.Mtim.Sec, st.Mtim.Nsec)}
+	i := info{mode: st.Mode & 0o7777, uid: int(st.Uid), gid: int(st.Gid), size: st.Size, links: uint32(st.Nlink), dev: st.Dev, ino: st.Ino,
+		atime: st.Atim.Nano(), mtime: st.Mtim.Nano()}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		i.kind = regular
@@ -193,7 +192,7 @@ func (h *handle) dress(name string, a attributes, i info) {
 }
 
 func timesOf(i info) []unix.Timespec {
-	return []unix.Timespec{unix.NsecToTimespec(i.atime.UnixNano()), unix.NsecToTimespec(i.mtime.UnixNano())}
+	return []unix.Timespec{unix.NsecToTimespec(i.atime), unix.NsecToTimespec(i.mtime)}
 }
 
 func (h *handle) unlink(name string) error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"codedeploy-agent/agent/progress"
 )
@@ -120,7 +121,7 @@ func (c *copier) copy(from *handle, base string, i info, to *handle, name string
 			err = e
 		}
 		if err == nil {
-			err = to.root.Chtimes(name, i.atime, i.mtime)
+			err = to.root.Chtimes(name, time.Unix(0, i.atime), time.Unix(0, i.mtime))
 		}
 	}()
 	n, err := io.Copy(dst, src)

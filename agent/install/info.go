@@ -2,11 +2,10 @@ package install
 
 import (
 	"io/fs"
-	"time"
 )
 
 // kind is what stands at a path.
-type kind int
+type kind uint8
 
 const (
 	absent kind = iota
@@ -30,11 +29,11 @@ const setID = 0o6000
 type info struct {
 	kind         kind
 	mode         uint32 // the permission bits with set-id and sticky bits, as chmod(2) has them
-	uid, gid     int    // noID where the system has no such ids
+	links        uint32
+	uid, gid     int // noID where the system has no such ids
 	size         int64
-	links        uint64
 	dev, ino     uint64 // 0 where the system has no such numbers
-	atime, mtime time.Time
+	atime, mtime int64  // nanoseconds since 1970
 }
 
 func kindOf(m fs.FileMode) kind {

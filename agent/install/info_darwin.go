@@ -2,7 +2,6 @@ package install
 
 import (
 	"syscall"
-	"time"
 )
 
-func accessTime(st *syscall.Stat_t) time.Time { return time.Unix(st.Atimespec.Sec, st.Atimespec.Nsec) }
+func accessTime(st *syscall.Stat_t) int64 { return st.Atimespec.Nano() }

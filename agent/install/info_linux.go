@@ -3,12 +3,11 @@ package install
 import (
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-func accessTime(st *syscall.Stat_t) time.Time { return time.Unix(st.Atim.Sec, st.Atim.Nsec) }
+func accessTime(st *syscall.Stat_t) int64 { return st.Atim.Nano() }
 
 // lookIn says what stands at a name in an open directory.
 func lookIn(d *os.File, name string) (info, error) {

@@ -13,11 +13,11 @@ import (
 )
 
 func infoOf(fi fs.FileInfo) info {
-	i := info{kind: kindOf(fi.Mode()), size: fi.Size(), mtime: fi.ModTime(), atime: fi.ModTime(), uid: noID, gid: noID, links: 1}
+	i := info{kind: kindOf(fi.Mode()), size: fi.Size(), mtime: fi.ModTime().UnixNano(), atime: fi.ModTime().UnixNano(), uid: noID, gid: noID, links: 1}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		i.mode = uint32(st.Mode) & 0o7777
 		i.uid, i.gid = int(st.Uid), int(st.Gid)
-		i.links, i.dev, i.ino = uint64(st.Nlink), uint64(st.Dev), st.Ino
+		i.links, i.dev, i.ino = uint32(st.Nlink), uint64(st.Dev), st.Ino
 		i.atime = accessTime(st)
 	}
 	return i

@@ -6,7 +6,7 @@ import (
 )
 
 func infoOf(fi fs.FileInfo) info {
-	return info{kind: kindOf(fi.Mode()), mode: uint32(fi.Mode().Perm()), size: fi.Size(), mtime: fi.ModTime(), atime: fi.ModTime(),
+	return info{kind: kindOf(fi.Mode()), mode: uint32(fi.Mode().Perm()), size: fi.Size(), mtime: fi.ModTime().UnixNano(), atime: fi.ModTime().UnixNano(),
 		uid: noID, gid: noID, links: 1}
 }
 

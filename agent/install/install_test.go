@@ -140,7 +140,7 @@ func (h *host) tree(dir string) string {
 			if err != nil {
 				return err
 			}
-			line += fmt.Sprintf(" %q %v", content, i.mtime.UTC())
+			line += fmt.Sprintf(" %q %v", content, time.Unix(0, i.mtime).UTC())
 		case link:
 			text, err := os.Readlink(p)
 			if err != nil {

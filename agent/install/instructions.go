@@ -71,7 +71,7 @@ func (p *Plan) writeInstructions(w io.Writer) error {
 		if s.dir != nil {
 			add(mkdirForm{"mkdir", s.dir.path})
 		} else {
-			add(copyForm{"copy", p.request.Archive + s.file.written, s.file.path})
+			add(copyForm{"copy", p.request.Archive + s.file.written(), s.file.path})
 		}
 	}
 	for _, t := range p.grants {

@@ -136,7 +136,7 @@ func (o *outcome) standing(c *Change, f *fileStep) {
 	}
 	a := attributes{uid: f.was.uid, gid: f.was.gid, mode: f.was.mode}
 	if f.was.kind != link {
-		a.access, a.inherited = listsAt(filepath.Join(f.dir, f.name))
+		a.access, a.inherited = listsAt(filepath.Join(f.dir, f.name()))
 	}
 	o.describe(c, f.was.kind, a)
 }

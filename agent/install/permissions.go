@@ -27,7 +27,11 @@ func (b *builder) permission(e *appspec.Permission) error {
 		return nil
 	}
 	var targets []target
-	if f := b.byPath[object]; f != nil {
+	f := b.byPath[object]
+	if at := b.files[object]; f == nil && at != nil && at.path == object {
+		f = at
+	}
+	if f != nil {
 		if !e.Files {
 			b.warning(e.Line, object, "add \"file\" to its type", "the permissions of %s have no effect: it is a file and their type is directory", show(object))
 			return nil
@@ -53,7 +57,7 @@ func (b *builder) permission(e *appspec.Permission) error {
 }
 
 func (b *builder) fileTarget(f *fileStep) target {
-	return target{path: f.path, place: filepath.Join(f.dir, f.name), file: f}
+	return target{path: f.path, place: filepath.Join(f.dir, f.name()), file: f}
 }
 
 // below returns what this Install makes below a directory and the entry is for, files first.

@@ -1,6 +1,8 @@
 package install
 
 import (
+	"path/filepath"
+
 	"go.uber.org/zap"
 )
 
@@ -45,20 +47,43 @@ func (d *dirStep) kept() bool { return d.was != nil && d.was.info.kind == direct
 
 // fileStep installs a file or a link.
 type fileStep struct {
-	path      string // as the AppSpec's destination has it
-	dir, name string // its place
-	source    string // below the archive, for messages
-	written   string // the same as the AppSpec has it, not cleaned, for the instructions
-	from      string // the directory it comes from, without links on the way
-	base      string // its name there
-	info      info   // of the source
-	text      string // where a link leads
+	path   string  // as the AppSpec's destination has it
+	dir    string  // of its place
+	origin *origin // where it comes from
+	base   string  // its name there
+	info   info    // of the source
+	text   string  // where a link leads
 	// was is what stands at the place now, absent if nothing does. foreign says that the previous revision did not put it there.
-	was       info
+	was       *info
 	foreign   bool
 	unchanged bool // what stands there is what would be installed
 	grants    []*grant
 }
+
+// name is the name at its place.
+func (f *fileStep) name() string { return filepath.Base(f.path) }
+
+// source is the path below the archive, for messages.
+func (f *fileStep) source() string { return filepath.Join(f.origin.source, f.base) }
+
+// written is the source as the AppSpec has it, not cleaned, for the instructions.
+func (f *fileStep) written() string {
+	if f.origin.single {
+		return f.origin.written
+	}
+	return f.origin.written + "/" + f.base
+}
+
+// origin is a directory of the revision, which the steps of its files share: a plan may have a hundred thousand of them.
+type origin struct {
+	from    string // its path, without links on the way
+	source  string // its path below the archive
+	written string // the same as the AppSpec has it, not cleaned; of a single file's the file's
+	single  bool   // it is that of one file which the AppSpec names
+}
+
+// nothing is what stands at the place of most new files.
+var nothing = &info{}
 
 // target is something that gets permissions: exactly one of file, dir and outside is set, unless nothing can be done for a link.
 type target struct {

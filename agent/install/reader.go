@@ -164,7 +164,7 @@ func (p packed) look(path string) (info, error) {
 // packedInfo is what an entry will be when it has been unpacked.
 func packedInfo(fi fs.FileInfo) info {
 	m := fi.Mode()
-	i := info{kind: kindOf(m), mode: uint32(m.Perm()), size: fi.Size(), mtime: fi.ModTime(), atime: fi.ModTime(), uid: noID, gid: noID, links: 1}
+	i := info{kind: kindOf(m), mode: uint32(m.Perm()), size: fi.Size(), mtime: fi.ModTime().UnixNano(), atime: fi.ModTime().UnixNano(), uid: noID, gid: noID, links: 1}
 	for bit, flag := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
 		if m&flag != 0 {
 			i.mode |= bit

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 	"unicode/utf8"
 
 	"codedeploy-agent/agent/durable"
@@ -66,10 +65,10 @@ type identity struct {
 	Time int64 `json:"time"`
 }
 
-func identityOf(i info) identity { return identity{i.kind, i.dev, i.ino, i.mtime.UnixNano()} }
+func identityOf(i info) identity { return identity{i.kind, i.dev, i.ino, i.mtime} }
 
 func (i identity) info() info {
-	return info{kind: i.Kind, dev: i.Dev, ino: i.Ino, mtime: time.Unix(0, i.Time)}
+	return info{kind: i.Kind, dev: i.Dev, ino: i.Ino, mtime: i.Time}
 }
 
 // savedMove is a move as it is recorded.

@@ -49,7 +49,7 @@ func (a *application) stageSteps(files *making) error {
 		case s.dir != nil && !s.dir.kept():
 			dir, name = s.dir.dir, s.dir.name
 		case s.file != nil && !s.file.unchanged:
-			dir, name = s.file.dir, s.file.name
+			dir, name = s.file.dir, s.file.name()
 		default:
 			continue
 		}
@@ -189,7 +189,7 @@ func (w *maker) make(s *stagedFile) error {
 		}
 		to.dress(s.name, f.attributes(), f.info)
 	} else {
-		from, err := w.from.in(f.from)
+		from, err := w.from.in(f.origin.from)
 		if err != nil {
 			return err
 		}

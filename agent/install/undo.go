@@ -204,7 +204,7 @@ func (m *move) isNew(i info) bool {
 		return i.kind != absent && i.kind == m.new.kind && m.placed
 	}
 	// A file that somebody has made since can have got the number of one that is gone, but not its time.
-	return i.kind != absent && i.same(m.new) && (i.kind == directory || i.mtime.Equal(m.new.mtime))
+	return i.kind != absent && i.same(m.new) && (i.kind == directory || i.mtime == m.new.mtime)
 }
 
 func (m *move) isOld(i info) bool { return m.was.kind != absent && i.same(m.was) }
