@@ -6,12 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
+	"github.com/kardianos/service"
 	"github.com/spf13/cobra"
 
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/image"
 	"codedeploy-agent/appspec/expression"
+	"codedeploy-agent/packaging"
 )
 
 func serviceCommand() *cobra.Command {
@@ -40,13 +43,31 @@ Windows or of launchd. Where the agent was installed as a package, its service i
 		{"restart", "Stop the service and start it again"},
 	} {
 		cmd.AddCommand(&cobra.Command{Use: c.action, Short: c.short, Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-			if err := controlService(c.action); err != nil {
+			s, err := service.New(nothing{}, serviceConfig("", ""))
+			if err == nil {
+				err = service.Control(s, c.action)
+			}
+			if err != nil {
 				return failed(fmt.Errorf("cannot %s the service: %w", c.action, err))
 			}
 			return nil
 		}})
 	}
 	return cmd
+}
+
+// nothing is a program for those who only control the service.
+type nothing struct{}
+
+func (nothing) Start(service.Service) error { return nil }
+func (nothing) Stop(service.Service) error  { return nil }
+
+// serviceName is the official agents' name of the service.
+func serviceName() string {
+	if runtime.GOOS == "windows" {
+		return "codedeployagent"
+	}
+	return "codedeploy-agent"
 }
 
 func installService(file string) error {
@@ -75,14 +96,36 @@ func installService(file string) error {
 			}
 		}
 	}
-	if err := registerService(program, file); err != nil {
+	s, err := service.New(nothing{}, serviceConfig(program, file))
+	if err == nil {
+		err = s.Install()
+	}
+	if errors.Is(err, service.ErrNoServiceSystemDetected) {
+		err = errors.New("this system has no service manager that the agent knows")
+	}
+	if err != nil {
 		return fmt.Errorf("cannot install the service: %w", err)
 	}
 	return nil
 }
 
-// errNoServiceManager is for systems where a service cannot be installed.
-var errNoServiceManager = errors.New("this system has no service manager that the agent knows")
-
 // plainPath is a path that needs no quotes, or none at all.
 var plainPath = expression.Lazy{Text: `^[A-Za-z0-9_./+:@-]*$`}
+
+// serviceConfig describes the service. For systemd it is the packages' unit with another program.
+func serviceConfig(program, file string) *service.Config {
+	c := &service.Config{
+		Name: serviceName(), DisplayName: "CodeDeploy Host Agent", Description: "Agent of AWS CodeDeploy", Executable: program, Arguments: []string{"run"},
+		Option: service.KeyValue{
+			"OnFailure": "restart", "OnFailureDelayDuration": "5s", "DelayedAutoStart": true, // Windows
+			"RunAtLoad": true, // launchd
+		},
+	}
+	start := program + " run"
+	if file != "" {
+		c.Arguments = append(c.Arguments, "--config-file", file)
+		start += " --config-file " + file
+	}
+	c.Option["SystemdScript"] = strings.Replace(packaging.Unit, packaging.UnitProgram, start, 1)
+	return c
+}

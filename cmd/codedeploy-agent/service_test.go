@@ -8,7 +8,8 @@ import (
 // The unit of a host without the package is the package's, with another program.
 func TestServiceOfAHostWithoutThePackage(t *testing.T) {
 	t.Parallel()
-	unit := unitFor("/usr/local/bin/codedeploy-agent", "/etc/agent.yml")
+	c := serviceConfig("/usr/local/bin/codedeploy-agent", "/etc/agent.yml")
+	unit, _ := c.Option["SystemdScript"].(string)
 	for _, want := range []string{"exec /usr/local/bin/codedeploy-agent run --config-file /etc/agent.yml'\n", "Type=notify\n", "KillMode=process\n"} {
 		if !strings.Contains(unit, want) {
 			t.Errorf("the unit lacks %q:\n%s", want, unit)
