@@ -100,7 +100,7 @@ func unpack(ctx context.Context, f Format, in *os.File, archive string, o Unpack
 		err = e
 	}
 	if err != nil {
-		return err
+		return disk.Explain(err, filepath.Dir(archive), toCome()) // while there is still what has filled the disk
 	}
 	top, err := t.leading()
 	if err != nil {
