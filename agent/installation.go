@@ -54,14 +54,15 @@ func (x *Executor) install(ctx context.Context, spec *command.Specification, d s
 	if err != nil {
 		return err
 	}
-	e.note("install planned: %s", plan.Summary())
+	summary := plan.Summary()
+	e.note("install planned: %s", summary)
 	if err := plan.Apply(ctx, work); err != nil {
 		return err
 	}
 	if err := x.store.SetLastSuccessful(d); err != nil {
 		return err
 	}
-	log.Info("revision installed", zap.String("plan", plan.Summary()), zap.Duration("took", time.Since(began)))
+	log.Info("revision installed", zap.String("plan", summary), zap.Duration("took", time.Since(began)))
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,11 +67,14 @@ func (c Change) Verb() string {
 }
 
 // Changes lists what the plan does in the order of execution: directories and files, settings, deletions.
-func (p *Plan) Changes() []Change { return p.changes(newOutcome(p)) }
-
-// changes is Changes; without an outcome it leaves out whatever has to be looked up.
-func (p *Plan) changes(o *outcome) []Change {
+func (p *Plan) Changes() []Change {
 	all := make([]Change, 0, len(p.steps)+len(p.retained)+len(p.view.remnants))
+	p.changes(newOutcome(p), func(c Change) { all = append(all, c) })
+	return all
+}
+
+// changes tells all changes; without an outcome it leaves out whatever has to be looked up.
+func (p *Plan) changes(o *outcome, tell func(Change)) {
 	for _, s := range p.steps {
 		if s.dir != nil {
 			c := Change{Path: s.dir.path, Action: Create, Kind: KindDirectory}
@@ -80,23 +85,22 @@ func (p *Plan) changes(o *outcome) []Change {
 				c.Action, c.Detail = Overwrite, "a directory in place of "+s.dir.was.info.kind.String()+" of the previous revision"
 			}
 			o.directory(&c, s.dir)
-			all = append(all, c)
+			tell(c)
 			continue
 		}
-		all = append(all, p.fileChange(o, s.file))
+		tell(p.fileChange(o, s.file))
 	}
 	for _, f := range p.retained {
 		c := Change{Path: f.path, Action: Retain, Kind: kindText(f.was.kind), Detail: "exists already"}
 		o.standing(&c, f)
-		all = append(all, c)
+		tell(c)
 	}
-	all = p.settings(o, all)
+	p.settings(o, tell)
 	for _, r := range p.view.remnants {
 		if !r.reused {
-			all = append(all, Change{Path: r.path, Action: Delete, Kind: kindText(r.info.kind), Detail: "of the previous revision"})
+			tell(Change{Path: r.path, Action: Delete, Kind: kindText(r.info.kind), Detail: "of the previous revision"})
 		}
 	}
-	return all
 }
 
 func kindText(k kind) string {
@@ -124,13 +128,15 @@ func (p *Plan) fileChange(o *outcome, f *fileStep) Change {
 	return c
 }
 
-// settings adds what the permissions section sets, and what a directory that is used again gets because a new one would have it.
-func (p *Plan) settings(o *outcome, all []Change) []Change {
+// settings tells what the permissions section sets, and what a directory that is used again gets because a new one would have it.
+func (p *Plan) settings(o *outcome, tell func(Change)) {
 	set := map[string]bool{} // "action path"
 	add := func(c Change, a Action, detail string) {
 		c.Action, c.Detail = a, detail
-		set[string(a)+" "+c.Path] = true
-		all = append(all, c)
+		if o != nil {
+			set[string(a)+" "+c.Path] = true
+		}
+		tell(c)
 	}
 	for _, t := range p.grants {
 		e, via := t.grant.entry, ""
@@ -157,7 +163,7 @@ func (p *Plan) settings(o *outcome, all []Change) []Change {
 		}
 	}
 	if o == nil {
-		return all
+		return
 	}
 	for _, s := range p.steps {
 		if s.dir == nil || !s.dir.kept() {
@@ -183,7 +189,6 @@ func (p *Plan) settings(o *outcome, all []Change) []Change {
 			add(c, x.action, x.now+" as a new directory, "+x.before+" before")
 		}
 	}
-	return all
 }
 
 func (f *fileStep) detail() string {
@@ -214,7 +219,7 @@ func (p *Plan) write(w io.Writer, changes []Change) (int64, error) {
 		out.WriteString(c.String())
 		out.WriteByte('\n') // Flush tells of an error
 	}
-	fmt.Fprintln(out, summary(changes))
+	fmt.Fprintln(out, summary(slices.Values(changes)))
 	for _, s := range p.space {
 		fmt.Fprintln(out, s)
 	}
@@ -266,11 +271,13 @@ func (c *counter) Write(b []byte) (int, error) {
 }
 
 // Summary says in one line how much of what the plan does.
-func (p *Plan) Summary() string { return summary(p.changes(nil)) }
+func (p *Plan) Summary() string {
+	return summary(func(yield func(Change) bool) { p.changes(nil, func(c Change) { yield(c) }) })
+}
 
-func summary(changes []Change) string {
+func summary(changes iter.Seq[Change]) string {
 	n, made := map[Action]int{}, 0
-	for _, c := range changes {
+	for c := range changes {
 		switch {
 		case (c.Action == Create || c.Action == Overwrite) && c.Kind == KindDirectory:
 			made++

@@ -24,7 +24,7 @@ func (b *builder) compare() error {
 					return err
 				}
 				place := filepath.Join(f.dir, f.name())
-				f.unchanged = plain(place) && b.plan.reader.same(filepath.Join(f.origin.from, f.base), place)
+				f.unchanged = plain(place) && b.plan.reader.same(filepath.Join(f.origin.from, f.name()), place)
 			}
 			return nil
 		})

@@ -22,7 +22,7 @@ func (f *fileStep) difference(from reader) string {
 	if f.was.kind != regular || f.info.kind != regular {
 		return ""
 	}
-	before, after := filepath.Join(f.dir, f.name()), filepath.Join(f.origin.from, f.base)
+	before, after := filepath.Join(f.dir, f.name()), filepath.Join(f.origin.from, f.name())
 	if f.was.size <= comparable && f.info.size <= comparable {
 		old, err1 := content(unpacked{}, before, f.was.size)
 		new, err2 := content(from, after, f.info.size)

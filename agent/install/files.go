@@ -177,7 +177,7 @@ func (b *builder) add(from *origin, base string, i info, path string, line int) 
 	if dir == "" {
 		return
 	}
-	f := &fileStep{path: path, dir: dir, origin: from, base: base, info: i, was: nothing}
+	f := &fileStep{path: path, dir: dir, origin: from, info: i, was: nothing}
 	place := filepath.Join(dir, f.name())
 	if place == path {
 		place = path

@@ -50,7 +50,6 @@ type fileStep struct {
 	path   string  // as the AppSpec's destination has it
 	dir    string  // of its place
 	origin *origin // where it comes from
-	base   string  // its name there
 	info   info    // of the source
 	text   string  // where a link leads
 	// was is what stands at the place now, absent if nothing does. foreign says that the previous revision did not put it there.
@@ -60,18 +59,18 @@ type fileStep struct {
 	grants    []*grant
 }
 
-// name is the name at its place.
+// name is the name at its place, which it has in the revision, too.
 func (f *fileStep) name() string { return filepath.Base(f.path) }
 
 // source is the path below the archive, for messages.
-func (f *fileStep) source() string { return filepath.Join(f.origin.source, f.base) }
+func (f *fileStep) source() string { return filepath.Join(f.origin.source, f.name()) }
 
 // written is the source as the AppSpec has it, not cleaned, for the instructions.
 func (f *fileStep) written() string {
 	if f.origin.single {
 		return f.origin.written
 	}
-	return f.origin.written + "/" + f.base
+	return f.origin.written + "/" + f.name()
 }
 
 // origin is a directory of the revision, which the steps of its files share: a plan may have a hundred thousand of them.

@@ -195,7 +195,7 @@ func (w *maker) make(s *stagedFile) error {
 		}
 		attributes := f.attributes()
 		attributes.bare = attributes.access == nil && s.bare
-		if err := w.copier.copy(from, f.base, f.info, to, s.name, attributes, w.of.work); err != nil {
+		if err := w.copier.copy(from, f.name(), f.info, to, s.name, attributes, w.of.work); err != nil {
 			return fmt.Errorf("cannot install %s: %w", show(f.path), err)
 		}
 	}
