@@ -104,6 +104,7 @@ func TestReadyWhenTheServiceAnswers(t *testing.T) {
 	if code := h.stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+	h.waitToHear(m, "STOPPING=1") // which may still be on its way
 	if m.heard("STOPPING=1") != 1 || m.heard("READY=1") != 0 {
 		t.Errorf("told %q, want STOPPING=1 once and no second READY=1", m.all())
 	}
