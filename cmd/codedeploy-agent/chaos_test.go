@@ -439,6 +439,11 @@ func (c *chaos) state(h *host) string {
 			line := fmt.Sprintf("%s %v", rel, info.Mode())
 			if info.Mode().IsRegular() && !strings.HasSuffix(path, ".log") && !strings.HasSuffix(path, ".lock") {
 				content := strings.ReplaceAll(h.read(path), h.dir, "HOST")
+				if strings.HasSuffix(path, "-cleanup") { // in the file system's order, which on some is that in which files were made
+					lines := strings.Split(content, "\n")
+					slices.Sort(lines)
+					content = strings.Join(lines, "\n")
+				}
 				if len(content) > 2000 {
 					content = fmt.Sprintf("%d bytes, %x", len(content), sha256.Sum256([]byte(content)))
 				}
