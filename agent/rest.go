@@ -10,7 +10,7 @@ const restingGC = 25
 // rest keeps the process small while nothing is deployed here, and fast while something is. It is used by the polling goroutine alone.
 type rest struct {
 	resting bool
-	working int // the percentage while something is deployed: Go's own or that of GOGC
+	working int // the percentage while something is deployed: what the process began with
 }
 
 // begin gives what start or deployment have left behind back to the system, once.

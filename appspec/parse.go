@@ -20,7 +20,8 @@ const tooLarge = "the file has %d bytes and may have %d"
 const extraVisits = 100_000
 
 // Parse reads an AppSpec file. name is for messages. What is wrong with the file is told by an *Error, everything at once; what is merely
-// without effect is in Warnings. At and Has of what it returns know nothing; see Inspect. Of several YAML documents the first counts, and of a key that is given twice the last (official agents).
+// without effect is in Warnings. Of several YAML documents the first counts, and of a key that is given twice the last (official agents). Where
+// values stand is not kept: for At and Has there is Inspect.
 func Parse(name string, data []byte) (*AppSpec, error) {
 	a, problems := inspect(name, data, false)
 	if len(problems) > 0 {

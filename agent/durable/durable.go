@@ -2,7 +2,6 @@
 package durable
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +23,7 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	})
 }
 
-// Write is WriteFile with what content writes, in pieces of any size.
+// Write is WriteFile with what content writes. Each of its writes is a system call.
 func Write(path string, mode fs.FileMode, content func(io.Writer) error) error {
 	if err := replace(path, content, mode); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
@@ -55,11 +54,7 @@ func replace(path string, content func(io.Writer) error, mode fs.FileMode) (err 
 			os.Remove(f.Name())
 		}
 	}()
-	out := bufio.NewWriterSize(f, 32<<10)
-	if err := content(out); err != nil {
-		return err
-	}
-	if err := out.Flush(); err != nil {
+	if err := content(f); err != nil {
 		return err
 	}
 	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -113,7 +114,11 @@ func (a *application) run() error {
 	}
 	digest := sha256.New()
 	err := durable.Write(p.request.InstructionsFile, p.request.stateMode(), func(w io.Writer) error {
-		return p.writeInstructions(io.MultiWriter(w, digest))
+		out := bufio.NewWriter(io.MultiWriter(w, digest))
+		if err := p.writeInstructions(out); err != nil {
+			return err
+		}
+		return out.Flush()
 	})
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package install
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -15,6 +14,9 @@ import (
 // maxExpanded bounds what links to directories inside a revision may add to it. Two links to one directory in each of forty
 // directories would be 2^40 files.
 const maxExpanded = 200_000
+
+// errEnough ends the listing of a directory of which no more is wanted.
+var errEnough = errors.New("enough")
 
 // mapping plans one entry of the files section.
 func (b *builder) mapping(f *appspec.File) error {
@@ -30,7 +32,7 @@ func (b *builder) mapping(f *appspec.File) error {
 		real, err = b.plan.root, nil
 	}
 	if err != nil && !missing(err) && !looping(err) {
-		return fmt.Errorf("cannot read the revision: %w", err)
+		return unreadable(err)
 	}
 	var found info
 	if err == nil {
@@ -44,7 +46,7 @@ func (b *builder) mapping(f *appspec.File) error {
 			from = filepath.Join(real, filepath.Base(from))
 		}
 		if found, err = b.plan.reader.look(from); err != nil && !missing(err) {
-			return fmt.Errorf("cannot read the revision: %w", err)
+			return unreadable(err)
 		}
 	}
 	if found.kind == absent {
@@ -138,8 +140,6 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 		return err
 	}
 	here := &origin{from: dir, source: rel, written: written}
-	var failed error // whatever fails other than reading dir
-	enough := errors.New("")
 	err := b.plan.reader.list(dir, func(e named) error {
 		if linked {
 			most := cmp.Or(b.plan.options.maxExpanded, maxExpanded)
@@ -148,7 +148,7 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 					"links to directories make more than %d files of the revision", most)
 			}
 			if b.expanded >= most {
-				return enough
+				return errEnough
 			}
 		}
 		i, to := e.info, filepath.Join(dest, e.name)
@@ -156,19 +156,15 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 			if b.require(to, line) == "" {
 				return nil
 			}
-			failed = b.walk(sub, filepath.Join(rel, e.name), written+"/"+e.name, to, line, append(walked[:len(walked):len(walked)], sub), linked || i.kind == link)
-			return failed
+			return b.walk(sub, filepath.Join(rel, e.name), written+"/"+e.name, to, line, append(walked[:len(walked):len(walked)], sub), linked || i.kind == link)
 		}
 		b.add(here, e.name, i, to, line)
 		return nil
 	})
-	switch {
-	case failed != nil:
-		return failed
-	case err != nil && err != enough:
-		return fmt.Errorf("cannot read the revision: %w", err)
+	if err == errEnough {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // add plans the installation of the file or link base of a directory.

@@ -27,7 +27,7 @@ type handles struct {
 type handle struct {
 	path string
 	fd   int
-	gid  int // whose a new file in it is; noID: not known
+	gid  int // of a new file in it, see disk.GroupOfNew
 }
 
 // in returns the directory.
@@ -45,20 +45,10 @@ func (hs *handles) in(dir string) (*handle, error) {
 	if len(hs.order) == maxHandles {
 		hs.drop(hs.order[0])
 	}
-	h := &handle{path: dir, fd: fd, gid: freshGroup(fd)}
+	h := &handle{path: dir, fd: fd, gid: disk.GroupOfNew(fd)}
 	hs.open[dir] = h
 	hs.order = append(hs.order, dir)
 	return h, nil
-}
-
-// freshGroup is the group of a new file in an open directory: this process's, or the directory's if that has the set-group-id bit or the
-// file system was mounted with grpid.
-func freshGroup(dir int) int {
-	var st unix.Stat_t
-	if unix.Fstat(dir, &st) == nil && (st.Mode&unix.S_ISGID != 0 || int(st.Gid) == os.Getegid()) {
-		return int(st.Gid)
-	}
-	return noID
 }
 
 func (hs *handles) drop(dir string) {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -36,7 +37,7 @@ type reader interface {
 	// look says what stands at a path, which is not followed.
 	look(path string) (info, error)
 	text(link string) (string, error)
-	// list calls each for every entry of a directory.
+	// list calls each for every entry of a directory. An error of each ends it and is returned as it is.
 	list(dir string, each func(named) error) error
 	mayRead(path string, i info) error
 	open(path string) (io.ReadCloser, error)
@@ -66,6 +67,8 @@ func (unpacked) look(path string) (info, error) {
 	return infoOf(fi), nil
 }
 
+func unreadable(err error) error { return fmt.Errorf("cannot read the revision: %w", err) }
+
 // listedAtOnce is how many names of a directory are read at a time: one can have a hundred thousand, and what is said of each is short-lived.
 const listedAtOnce = 1024
 
@@ -73,7 +76,7 @@ const listedAtOnce = 1024
 func (unpacked) list(dir string, each func(named) error) error {
 	d, err := openSeen(dir)
 	if err != nil {
-		return err
+		return unreadable(err)
 	}
 	defer d.Close()
 	for {
@@ -82,12 +85,12 @@ func (unpacked) list(dir string, each func(named) error) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return unreadable(err)
 		}
 		for _, name := range names {
 			i, err := lookIn(d, name)
 			if err != nil {
-				return err
+				return unreadable(err)
 			}
 			if err := each(named{name, i}); err != nil {
 				return err
@@ -181,14 +184,14 @@ func (p packed) text(link string) (string, error) { return p.from.ReadLink(p.nam
 func (p packed) list(dir string, each func(named) error) error {
 	entries, err := fs.ReadDir(p.from, p.name(dir))
 	if err != nil {
-		return err
+		return unreadable(err)
 	}
 	for _, e := range entries {
 		fi, err := e.Info()
-		if err == nil {
-			err = each(named{e.Name(), packedInfo(fi)})
-		}
 		if err != nil {
+			return unreadable(err)
+		}
+		if err := each(named{e.Name(), packedInfo(fi)}); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"codedeploy-agent/agent/disk"
 	"codedeploy-agent/hooks/faultpoint"
 )
 
@@ -17,26 +18,22 @@ import (
 type handleNames struct {
 	dir *os.File
 	fd  int
-	gid int // whose a new file in it is; -1: not known
+	gid int // of a new file in it, see disk.GroupOfNew
 }
 
 func (n *handleNames) open(root *os.Root) (err error) {
 	if n.dir, err = root.Open("."); err != nil {
 		return err
 	}
-	n.fd, n.gid = int(n.dir.Fd()), -1
-	if info, err := n.dir.Stat(); err == nil {
-		// Without the set-group-id bit it is this process's, but on file systems mounted with grpid the directory's.
-		if _, gid := ownerOf(info); info.Mode()&fs.ModeSetgid != 0 || gid == os.Getegid() {
-			n.gid = gid
-		}
-	}
+	n.fd = int(n.dir.Fd())
+	n.gid = disk.GroupOfNew(n.fd)
 	return nil
 }
 
 func (n *handleNames) close() { n.dir.Close() }
 
-func (f *handle) fail(op, base string, err error) error {
+// about says which file an error is about.
+func about(op, base string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -47,11 +44,11 @@ func (f *handle) fail(op, base string, err error) error {
 func (f *handle) create(base string, a attributes, content []byte) error {
 	fd, err := f.openat(base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
 	if err != nil {
-		return f.fail("open", base, err)
+		return about("open", base, err)
 	}
 	err = f.fill(fd, base, a, content)
 	if e := unix.Close(fd); err == nil {
-		err = f.fail("close", base, e)
+		err = about("close", base, e)
 	}
 	return err
 }
@@ -66,7 +63,7 @@ func (f *handle) fill(fd int, base string, a attributes, content []byte) error {
 			err = io.ErrShortWrite
 		}
 		if err != nil {
-			return f.fail("write", base, err)
+			return about("write", base, err)
 		}
 		content = content[n:]
 	}
@@ -75,17 +72,17 @@ func (f *handle) fill(fd int, base string, a attributes, content []byte) error {
 	}
 	if a.uid >= 0 && (a.uid != os.Geteuid() || a.gid != f.names.gid) {
 		if err := unix.Fchown(fd, a.uid, a.gid); err != nil { // before the mode: it clears set-id
-			return f.fail("chown", base, err)
+			return about("chown", base, err)
 		}
 	}
 	if err := unix.Fchmod(fd, a.mode); err != nil {
-		return f.fail("chmod", base, err)
+		return about("chmod", base, err)
 	}
 	if a.mtime.IsZero() {
 		return nil
 	}
 	at := unix.NsecToTimespec(a.mtime.UnixNano())
-	return f.fail("chtimes", base, unix.UtimesNanoAt(f.names.fd, base, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW))
+	return about("chtimes", base, unix.UtimesNanoAt(f.names.fd, base, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW))
 }
 
 func (f *handle) openat(base string, flags int) (int, error) {
@@ -101,12 +98,12 @@ func (f *handle) openat(base string, flags int) (int, error) {
 func (f *handle) read(base string, buffer []byte) ([]byte, fs.FileInfo, error) {
 	fd, err := f.openat(base, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
-		return nil, nil, f.fail("open", base, err)
+		return nil, nil, about("open", base, err)
 	}
 	defer unix.Close(fd)
 	info := &statInfo{name: base}
 	if err := unix.Fstat(fd, &info.st); err != nil {
-		return nil, nil, f.fail("stat", base, err)
+		return nil, nil, about("stat", base, err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, nil, errBecameSpecial
@@ -121,7 +118,7 @@ func (f *handle) read(base string, buffer []byte) ([]byte, fs.FileInfo, error) {
 			continue
 		}
 		if err != nil {
-			return nil, nil, f.fail("read", base, err)
+			return nil, nil, about("read", base, err)
 		}
 		content = content[:len(content)+n]
 		if n == 0 || int64(len(content)) == info.st.Size {

@@ -439,10 +439,8 @@ func (c *chaos) state(h *host) string {
 			line := fmt.Sprintf("%s %v", rel, info.Mode())
 			if info.Mode().IsRegular() && !strings.HasSuffix(path, ".log") && !strings.HasSuffix(path, ".lock") {
 				content := strings.ReplaceAll(h.read(path), h.dir, "HOST")
-				if strings.HasSuffix(path, "-cleanup") { // in the file system's order, which on some is that in which files were made
-					lines := strings.Split(content, "\n")
-					slices.Sort(lines)
-					content = strings.Join(lines, "\n")
+				if strings.HasSuffix(path, "-cleanup") {
+					content = withoutOrder(h.t, content)
 				}
 				if len(content) > 2000 {
 					content = fmt.Sprintf("%d bytes, %x", len(content), sha256.Sum256([]byte(content)))
@@ -460,6 +458,20 @@ func (c *chaos) state(h *host) string {
 		}
 	}
 	return b.String()
+}
+
+// withoutOrder sorts a clean-up list, which has the file system's order: on some that in which files were made. What matters of it is that
+// a directory comes before what is in it, because the list is executed from its end.
+func withoutOrder(t testing.TB, list string) string {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(list, "\n"), "\n")
+	for i, line := range lines {
+		if later := slices.Index(lines[i+1:], filepath.Dir(line)); later >= 0 {
+			t.Errorf("the clean-up list has %s before its directory", line)
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n") + list[len(strings.TrimSuffix(list, "\n")):]
 }
 
 // difference lists the lines that only one of two texts has.

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"codedeploy-agent/agent/rehearsal"
@@ -27,46 +25,30 @@ const wireDeployments = 5
 // runs a script that does nothing in each of eight events. The time is from the moment the service has the first command to the last
 // completion. A deployment that is not counted goes before, as on every host but a new one. The CPU time is the agent's own, without the scripts.
 func tenEvents(agent, dir string) (c cost, err error) {
-	service, err := rehearsal.NewService(rehearsal.Options{TLS: true})
-	if err != nil {
-		return c, err
-	}
-	defer service.Close()
 	metadata, err := rehearsal.NewMetadata(rehearsal.MetadataOptions{InstanceID: "i-0123456789abcdef0"})
 	if err != nil {
 		return c, err
 	}
 	defer metadata.Close()
-	authority, err := service.CAFile(dir)
-	if err != nil {
-		return c, err
-	}
-	signers := filepath.Join(dir, "signers.pem")
-	if err := os.WriteFile(signers, service.SignerCAPEM(), 0o644); err != nil {
-		return c, err
-	}
 	bundle, err := wireBundle(dir)
 	if err != nil {
 		return c, err
 	}
-	config, err := configuration(dir, "on_premises_config_file: "+filepath.Join(dir, "none.yml"), "deploy_control_endpoint: "+service.URL(),
-		"s3_endpoint_override: "+service.URL(), "ca_bundle_file: "+authority, "deployment_signer_ca_file: "+signers)
+	d, err := newDaemon(dir, rehearsal.Options{})
 	if err != nil {
 		return c, err
 	}
-	cmd := exec.Command(agent, "run", "--config-file", config)
-	cmd.Env = append(os.Environ(), "AWS_EC2_METADATA_SERVICE_ENDPOINT="+metadata.URL(), "AWS_REGION=", "AWS_HOST_IDENTIFIER=")
-	var log strings.Builder
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
+	defer func() { err = errors.Join(err, d.stop()) }()
+	signers, err := d.file("signers.pem", d.service.SignerCAPEM())
+	if err != nil {
 		return c, err
 	}
-	defer func() {
-		err = errors.Join(err, cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
-		if err != nil {
-			err = fmt.Errorf("%w; the agent says:\n%s", err, log.String())
-		}
-	}()
+	err = d.start(agent, []string{"on_premises_config_file: " + filepath.Join(dir, "none.yml"), "s3_endpoint_override: " + d.service.URL(),
+		"deployment_signer_ca_file: " + signers}, "AWS_EC2_METADATA_SERVICE_ENDPOINT="+metadata.URL(), "AWS_REGION=", "AWS_HOST_IDENTIFIER=")
+	if err != nil {
+		return c, err
+	}
+	service, cmd := d.service, d.cmd
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	deploy := func(n int) (cost, error) {

@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"codedeploy-agent/agent/rehearsal"
@@ -32,38 +30,20 @@ type idleness struct {
 // idle lets an agent poll the embedded service over TLS, as an on-premises host: once a second, which is what wait_between_runs may be at
 // least. 120 polls are an hour of the default.
 func idle(agent, dir string, polls int) (result idleness, err error) {
-	service, err := rehearsal.NewService(rehearsal.Options{TLS: true, Hold: time.Millisecond})
+	d, err := newDaemon(dir, rehearsal.Options{Hold: time.Millisecond})
 	if err != nil {
 		return result, err
 	}
-	defer service.Close()
-	authority, err := service.CAFile(dir)
+	defer func() { err = errors.Join(err, d.stop()) }()
+	onPremises, err := d.file("onpremises.yml", []byte("region: us-east-1\niam_user_arn: arn:aws:iam::123456789012:user/measured\n"+
+		"aws_access_key_id: AKIAIOSFODNN7EXAMPLE\naws_secret_access_key: measured\n"))
 	if err != nil {
 		return result, err
 	}
-	onPremises := filepath.Join(dir, "onpremises.yml")
-	if err := os.WriteFile(onPremises, []byte("region: us-east-1\niam_user_arn: arn:aws:iam::123456789012:user/measured\n"+
-		"aws_access_key_id: AKIAIOSFODNN7EXAMPLE\naws_secret_access_key: measured\n"), 0o600); err != nil {
+	if err := d.start(agent, []string{"wait_between_runs: 1", "on_premises_config_file: " + onPremises}); err != nil {
 		return result, err
 	}
-	config, err := configuration(dir, "wait_between_runs: 1", "on_premises_config_file: "+onPremises,
-		"deploy_control_endpoint: "+service.URL(), "ca_bundle_file: "+authority)
-	if err != nil {
-		return result, err
-	}
-	cmd := exec.Command(agent, "run", "--config-file", config)
-	var log strings.Builder
-	cmd.Stderr = &log
-	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		return result, err
-	}
-	defer func() {
-		err = errors.Join(err, cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
-		if err != nil {
-			err = fmt.Errorf("%w; the agent says:\n%s", err, log.String())
-		}
-	}()
+	service, cmd := d.service, d.cmd
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+time.Duration(polls)*5*time.Second)
 	defer cancel()
 	polled := func(n int) error {
@@ -74,7 +54,7 @@ func idle(agent, dir string, polls int) (result idleness, err error) {
 	if err := polled(1); err != nil {
 		return result, fmt.Errorf("the agent does not poll: %w", err)
 	}
-	result.FirstPoll = service.Requests()[0].Time.Sub(began).Seconds()
+	result.FirstPoll = service.Requests()[0].Time.Sub(d.began).Seconds()
 	if err := polled(3); err != nil { // the first polls still bring the connection and what is made once
 		return result, err
 	}
