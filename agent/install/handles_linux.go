@@ -235,6 +235,10 @@ func (h *handle) names(name string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
+// copyPiece is how much the kernel copies at a time: little enough to say how far it is. Pieces of one file are not copied side by side: in memory
+// that saves a sixteenth of the time and costs half as much CPU again.
+const copyPiece = 64 << 20
+
 // copyBuffer is how much of a file is read at a time where the kernel does not copy by itself.
 const copyBuffer = 128 << 10
 
@@ -291,15 +295,21 @@ func openat(h *handle, name string, flags int) (int, error) {
 // content copies everything. Large files are copied by the kernel where it can, which shares blocks on file systems that know how.
 func (c *copier) content(src, dst int, size int64, work *progress.Work) error {
 	if size > copyBuffer {
-		err := disk.CopyRange(dst, src, size, func(n int64) error { work.Did(0, n); return nil })
-		if err == nil { // what has come since is the rest
-			for _, fd := range []int{src, dst} {
-				if _, err = unix.Seek(fd, size, io.SeekStart); err != nil {
+		for {
+			n, err := unix.CopyFileRange(src, nil, dst, nil, copyPiece, 0)
+			if err == unix.EINTR {
+				continue
+			}
+			if err != nil {
+				if err == unix.ENOSPC || err == unix.EIO || err == unix.EDQUOT || err == unix.EFBIG {
 					return err
 				}
+				break // the rest by hand
 			}
-		} else if !errors.Is(err, errors.ErrUnsupported) {
-			return err
+			if n == 0 {
+				return nil
+			}
+			work.Did(0, int64(n))
 		}
 	}
 	if c.buffer == nil {

@@ -211,9 +211,6 @@ func (c *copier) file(from *os.Root, base, at string) error {
 	}
 	c.o.Work.Did(1, 0)
 	return c.to.file(at, c.as(info), info.Size(), func(out io.Writer) error {
-		if err := c.large(in, out, info.Size()); err != nil {
-			return err
-		}
 		for {
 			if err := c.ctx.Err(); err != nil {
 				return err
@@ -232,30 +229,6 @@ func (c *copier) file(from *os.Root, base, at string) error {
 			}
 		}
 	})
-}
-
-// large lets the system copy a large file with all processors, where it can. Both are then at their ends.
-func (c *copier) large(in *os.File, out io.Writer, size int64) error {
-	to, ok := out.(*content)
-	if !ok || to.file == nil {
-		return nil
-	}
-	err := disk.CopyRange(int(to.file.Fd()), int(in.Fd()), size, func(n int64) error {
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-		c.o.Work.Did(0, n)
-		return c.wrote(n)
-	})
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	for _, f := range []*os.File{in, to.file} {
-		if err == nil {
-			_, err = f.Seek(size, io.SeekStart)
-		}
-	}
-	return err
 }
 
 // fetch reads a small file. It is called by several goroutines.
