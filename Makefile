@@ -15,6 +15,9 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 DATE    ?= $(shell git show -s --format=%cI HEAD 2>/dev/null || echo unknown)
 # Functions are padded to 16 bytes, as on arm64; the linker's 32 of amd64 are 0.1 MB of nothing.
 export LINK := -s -w -buildid= -funcalign=16
+# Calls are not inlined where that saves no time anybody would notice: 0.4 MB.
+SMALL := github.com/aws github.com/spf13 github.com/kardianos github.com/smallstep mvdan.cc
+export COMPILE := $(SMALL:%=-gcflags=%/...=-l)
 LDFLAGS := $(LINK) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
 EPOCH_SECONDS ?= $(shell git show -s --format=%ct HEAD 2>/dev/null || echo 0)
@@ -22,7 +25,7 @@ EPOCH_SECONDS ?= $(shell git show -s --format=%ct HEAD 2>/dev/null || echo 0)
 .PHONY: packages test-packages reproduce-packages lint-packages build demo test chaos fleet lint clean help swap hostile fuzz bench size
 
 build: ## build bin/codedeploy-agent, static, stripped and reproducible
-	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/codedeploy-agent ./cmd/codedeploy-agent
+	go build -trimpath -buildvcs=false $(COMPILE) -ldflags '$(LDFLAGS)' -o bin/codedeploy-agent ./cmd/codedeploy-agent
 
 NFPM ?= $(CURDIR)/bin/tools/nfpm-$(NFPM_VERSION)
 $(CURDIR)/bin/tools/nfpm-$(NFPM_VERSION):
@@ -96,7 +99,7 @@ fleet: ## simulate ten thousand hosts after an outage of the service
 bench: build ## measure the built agent beside tar, unzip, cp and chown, and what it costs when idle (PEER=..., BENCH=...)
 	go run ./cmd/measure bench -agent bin/codedeploy-agent -json bin/bench.json $(if $(PEER),-peer '$(PEER)') $(BENCH)
 
-SIZE_LIMIT ?= 13500000
+SIZE_LIMIT ?= 13000000
 size: build ## list what is linked; fails beyond SIZE_LIMIT bytes, or if the linker cannot leave out unused methods
 	go run ./cmd/measure size -agent bin/codedeploy-agent -limit $(SIZE_LIMIT)
 

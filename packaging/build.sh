@@ -3,7 +3,7 @@
 #   VERSION, COMMIT, DATE (RFC 3339), EPOCH_SECONDS  what the binary is told, and the time of every file
 #   OUT                                              where the packages go; only this run's are left there
 #   NFPM                                             the program nfpm
-#   TAGS, LINK                                       build tags and the linker's flags, as for "make build"
+#   TAGS, COMPILE, LINK                              build tags and the compiler's and linker's flags, as for "make build"
 #   ARCHITECTURES, FORMATS                           optional: "amd64 arm64", "deb rpm apk tar"
 # The same commit gives the same bytes.
 set -eu
@@ -33,7 +33,8 @@ export PACKAGE_VERSION DATE_UTC MAINTAINER HOMEPAGE
 
 ldflags="$LINK -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE"
 build() { # tags, output
-	(cd "$project" && go build -trimpath -buildvcs=false -tags "$1" -ldflags "$ldflags" -o "$2" ./cmd/codedeploy-agent)
+	# shellcheck disable=SC2086 # COMPILE is a list
+	(cd "$project" && go build -trimpath -buildvcs=false -tags "$1" $COMPILE -ldflags "$ldflags" -o "$2" ./cmd/codedeploy-agent)
 }
 
 # What the binary says of itself is asked of one that runs here.
