@@ -4,15 +4,9 @@ package network
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -41,20 +35,6 @@ const (
 	// maxHeader bounds the head of an answer; honest ones have a few kilobytes.
 	maxHeader = 256 << 10
 )
-
-// NewTransport returns the transport for the command service, S3 and GitHub. The variables AWS_CA_BUNDLE and AWS_SSL_CA_BUNDLE (files) and
-// AWS_SSL_CA_DIRECTORY (official agents) add to the trusted authorities.
-func NewTransport(s Settings) (*http.Transport, error) {
-	roots, err := authorities(s.CABundleFile, s.Guard)
-	if err != nil {
-		return nil, err
-	}
-	t := direct()
-	t.Proxy = proxy(s)
-	t.TLSClientConfig.RootCAs = roots
-	t.ResponseHeaderTimeout = s.ReadTimeout
-	return t, nil
-}
 
 // NewDirectTransport returns a transport that never uses a proxy, for instance metadata. Its answers must begin within ten seconds.
 func NewDirectTransport() *http.Transport {
@@ -89,47 +69,4 @@ func proxy(s Settings) func(*http.Request) (*url.URL, error) {
 	}
 	p.direct = append(p.direct, exemptions(metadataHosts)...)
 	return p.forRequest
-}
-
-// authorities returns the system's pool with the files' certificates, nil for the system's alone.
-func authorities(file string, guard *custody.Guard) (*x509.CertPool, error) {
-	type source struct{ path, from string }
-	var files []source
-	for _, f := range []source{{file, "ca_bundle_file"}, {os.Getenv("AWS_CA_BUNDLE"), "AWS_CA_BUNDLE"}, {os.Getenv("AWS_SSL_CA_BUNDLE"), "AWS_SSL_CA_BUNDLE"}} {
-		if f.path != "" {
-			files = append(files, f)
-		}
-	}
-	if dir := os.Getenv("AWS_SSL_CA_DIRECTORY"); dir != "" {
-		found, err := filepath.Glob(filepath.Join(dir, "*.pem"))
-		if err != nil {
-			return nil, fmt.Errorf("cannot read AWS_SSL_CA_DIRECTORY: %w", err)
-		}
-		for _, f := range found {
-			files = append(files, source{f, "AWS_SSL_CA_DIRECTORY"})
-		}
-	}
-	if len(files) == 0 {
-		return nil, nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the system's certificate authorities: %w", err)
-	}
-	for _, f := range files {
-		pem, err := os.ReadFile(f.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("cannot trust the authorities of %s: %s is missing", f.from, f.path)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("cannot trust the authorities of %s: %w", f.from, err)
-		}
-		if err := guard.Check(f.path); err != nil {
-			return nil, fmt.Errorf("cannot trust the authorities of %s: %w", f.from, err)
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("cannot trust the authorities of %s: %s has no certificate in PEM form", f.from, f.path)
-		}
-	}
-	return pool, nil
 }

@@ -132,7 +132,7 @@ func TestTLS(t *testing.T) {
 		server.Config.ErrorLog = log.New(io.Discard, "", 0)
 		server.StartTLS()
 		defer server.Close()
-		for kind, base := range map[string]*http.Transport{"": secure, "direct ": NewDirectTransport()} {
+		for kind, base := range map[string]*http.Transport{"": secure.carrier.Load(), "direct ": NewDirectTransport()} {
 			transport := base.Clone()
 			transport.Proxy = nil
 			if tt.trusted {
@@ -174,7 +174,7 @@ func TestBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base.Proxy = nil
+	base.carrier.Load().Proxy = nil
 	for _, tt := range []struct {
 		path  string
 		limit int64
