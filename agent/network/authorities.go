@@ -1,15 +1,18 @@
 package network
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/x509"
-	"encoding/pem"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 )
 
 // authority is a file with certificates to trust beside the system's.
@@ -99,24 +102,47 @@ func likelyAuthorities(files []authority) (*x509.CertPool, error) {
 	}
 	found := len(files) > 0
 	for _, path := range systemBundles {
-		bundle, err := os.ReadFile(path)
+		bundle, err := os.Open(path)
 		if err != nil {
 			continue // what is wrong with it is told by everyAuthority
 		}
-		for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
-			if block.Type == "CERTIFICATE" && signsForAWS(block.Bytes) {
-				if c, err := x509.ParseCertificate(block.Bytes); err == nil {
-					pool.AddCert(c)
-					found = true
-				}
+		defer bundle.Close()
+		eachCertificate(bundle, func(der []byte) {
+			if !signsForAWS(der) {
+				return
 			}
-		}
+			if c, err := x509.ParseCertificate(bytes.Clone(der)); err == nil {
+				pool.AddCert(c)
+				found = true
+			}
+		})
 		break
 	}
 	if !found {
 		return nil, nil
 	}
 	return pool, nil
+}
+
+// eachCertificate calls found with each certificate of a bundle, in DER form, which is valid until found returns. Of what cannot be read it says
+// nothing. Package encoding/pem wants the whole file in memory and makes as much of it again, most of which is looked at once.
+func eachCertificate(bundle io.Reader, found func(der []byte)) {
+	var text, der []byte
+	inside := false
+	for lines := bufio.NewScanner(bundle); lines.Scan(); {
+		switch line := bytes.TrimSpace(lines.Bytes()); {
+		case bytes.Equal(line, []byte("-----BEGIN CERTIFICATE-----")):
+			text, inside = text[:0], true
+		case bytes.Equal(line, []byte("-----END CERTIFICATE-----")) && inside:
+			der = slices.Grow(der[:0], base64.StdEncoding.DecodedLen(len(text)))
+			if n, err := base64.StdEncoding.Decode(der[:cap(der)], text); err == nil {
+				found(der[:n])
+			}
+			inside = false
+		case inside:
+			text = append(text, line...)
+		}
+	}
 }
 
 // signsForAWS tells whether a certificate has the name of a root of Amazon Trust Services, see https://www.amazontrust.com/repository/.

@@ -138,6 +138,7 @@ func TestLikelyAuthorities(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	amazon, other, own := certificate(t, "Amazon Root CA 7"), certificate(t, "Another Root CA"), certificate(t, "Our Proxy")
+	amazon2 := certificate(t, "Amazon Root CA 8")
 	dir := t.TempDir()
 	write := func(name string, text string, certificates ...*x509.Certificate) string {
 		path := filepath.Join(dir, name)
@@ -163,14 +164,14 @@ func TestLikelyAuthorities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := write("all.pem", "# Amazon Root CA 7\n", other, amazon)
+	all := write("all.pem", "# Amazon Root CA 7\n", amazon2, other, amazon)
 	for name, tt := range map[string]struct {
 		bundles []string
 		files   []authority
 		want    *x509.CertPool
 	}{
-		"of the system":                  {[]string{filepath.Join(dir, "missing"), all}, nil, pool(amazon)},
-		"of the system and configured":   {[]string{all}, files, pool(amazon, own)},
+		"of the system":                  {[]string{filepath.Join(dir, "missing"), all}, nil, pool(amazon, amazon2)},
+		"of the system and configured":   {[]string{all}, files, pool(amazon, amazon2, own)},
 		"configured alone":               {nil, files, pool(own)},
 		"the first bundle counts":        {[]string{write("first.pem", "", other), all}, nil, nil},
 		"none":                           {nil, nil, nil},
