@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ func percent() int {
 // Not parallel: the percentage is the process's.
 func TestRest(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(80))
+	before := runtime.GOMAXPROCS(0)
 	var r rest
 	r.end()
 	if got := percent(); got != 80 {
@@ -22,12 +24,19 @@ func TestRest(t *testing.T) {
 	}
 	r.begin()
 	r.begin()
-	if got := percent(); got != restingGC {
-		t.Errorf("resting: %d, want %d", got, restingGC)
+	if got, threads := percent(), runtime.GOMAXPROCS(0); got != restingGC || threads != 1 {
+		t.Errorf("resting: %d and %d threads, want %d and 1", got, threads, restingGC)
 	}
 	r.end()
-	if got := percent(); got != 80 {
-		t.Errorf("working again: %d, want 80", got)
+	if got, threads := percent(), runtime.GOMAXPROCS(0); got != 80 || threads != before {
+		t.Errorf("working again: %d and %d threads, want 80 and %d", got, threads, before)
+	}
+	t.Setenv("GOMAXPROCS", "7")
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(7))
+	r.begin()
+	r.end()
+	if threads := runtime.GOMAXPROCS(0); threads != 7 {
+		t.Errorf("working again with GOMAXPROCS=7: %d threads", threads)
 	}
 }
 

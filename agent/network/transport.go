@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"sync"
@@ -59,57 +58,34 @@ func (t *Transport) CloseIdleConnections() {
 	t.carrier.Load().CloseIdleConnections()
 }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper. Of a request with a body that cannot be had again (see http.Request.GetBody), the call that meets an
+// unlikely authority fails, and the next succeeds.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	first := t.carrier.Load()
-	attempt, body := r, (*unsentBody)(nil)
+	answer, err := first.RoundTrip(r)
+	if refused := (*tls.CertificateVerificationError)(nil); !errors.As(err, &refused) {
+		return answer, err
+	}
+	all, wrong := t.widen()
+	if wrong != nil {
+		return nil, errors.Join(err, wrong)
+	}
+	if all == first {
+		return nil, err
+	}
+	if t.carrier.CompareAndSwap(first, all) {
+		first.CloseIdleConnections()
+	}
 	if r.Body != nil && r.Body != http.NoBody {
-		body = &unsentBody{ReadCloser: r.Body}
-		attempt = new(*r)
-		attempt.Body = body
-	}
-	answer, err := first.RoundTrip(attempt)
-	var refused *tls.CertificateVerificationError
-	if errors.As(err, &refused) {
-		all, wrong := t.widen()
-		if wrong != nil {
-			err = errors.Join(err, wrong)
-		} else if all != first {
-			if t.carrier.CompareAndSwap(first, all) {
-				first.CloseIdleConnections()
-			}
-			return all.RoundTrip(r)
+		if r.GetBody == nil {
+			return nil, err
 		}
+		body, wrong := r.GetBody()
+		if wrong != nil {
+			return nil, errors.Join(err, wrong)
+		}
+		r = new(*r)
+		r.Body = body
 	}
-	if body != nil {
-		body.release()
-	}
-	return answer, err
-}
-
-// unsentBody is a request's body that stays open until it is released, so that it can be sent by a second attempt.
-type unsentBody struct {
-	io.ReadCloser
-	mu               sync.Mutex
-	closed, released bool
-}
-
-func (b *unsentBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-	if !b.released {
-		return nil
-	}
-	return b.ReadCloser.Close()
-}
-
-// release lets the body be closed, or closes it if it was to be closed before.
-func (b *unsentBody) release() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.released = true
-	if b.closed {
-		b.ReadCloser.Close()
-	}
+	return all.RoundTrip(r)
 }
