@@ -24,6 +24,7 @@ func (r *rest) begin() {
 	if !r.resting {
 		r.resting, r.working, r.threads = true, debug.SetGCPercent(restingGC), runtime.GOMAXPROCS(1)
 		debug.FreeOSMemory()
+		releaseCode()
 	}
 }
 
