@@ -70,7 +70,7 @@ func bench(args []string) error {
 	if b.agent, err = filepath.Abs(*agent); err != nil {
 		return err
 	}
-	r := report{Date: time.Now().UTC().Format(time.RFC3339), Machine: machine(), Runs: b.runs, Idle: map[string]idleness{}, Skipped: map[string]string{}}
+	r := report{Date: time.Now().UTC().Format(time.RFC3339), Machine: machine(), Runs: b.runs, Skipped: map[string]string{}}
 	if info, err := os.Stat(b.agent); err != nil {
 		return fmt.Errorf("cannot measure: %w; run make build", err)
 	} else {
@@ -104,7 +104,7 @@ func bench(args []string) error {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
-		if r.Idle["agent"], err = idle(b.agent, dir, *polls); err != nil {
+		if r.Idle, err = idle(dir, 2*b.runs+1, *polls, idleFloor(), idleAgent(b.agent)); err != nil {
 			return err
 		}
 	}
@@ -158,16 +158,18 @@ func (b *bencher) all(chosen []work) ([]result, error) {
 }
 
 func median(all []cost) cost {
-	of := func(value func(cost) float64) float64 {
-		values := make([]float64, 0, len(all))
-		for _, c := range all {
-			values = append(values, value(c))
-		}
-		slices.Sort(values)
-		return values[len(values)/2]
+	return cost{middle(all, func(c cost) float64 { return c.Wall }), middle(all, func(c cost) float64 { return c.CPU }),
+		int64(middle(all, func(c cost) float64 { return float64(c.Peak) }))}
+}
+
+// middle is the median of a value of all, which are not none.
+func middle[T any](all []T, value func(T) float64) float64 {
+	values := make([]float64, 0, len(all))
+	for _, one := range all {
+		values = append(values, value(one))
 	}
-	return cost{of(func(c cost) float64 { return c.Wall }), of(func(c cost) float64 { return c.CPU }),
-		int64(of(func(c cost) float64 { return float64(c.Peak) }))}
+	slices.Sort(values)
+	return values[len(values)/2]
 }
 
 // one does a work once, on a file system of its own. It returns false if there is nothing to be done by who.

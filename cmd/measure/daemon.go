@@ -15,7 +15,7 @@ import (
 	"codedeploy-agent/agent/rehearsal"
 )
 
-// daemon is an agent that polls the embedded service over TLS, with everything that both keep below one directory.
+// daemon is an agent, or what is compared with one, that polls the embedded service over TLS, with everything that both keep below one directory.
 type daemon struct {
 	dir     string
 	service *rehearsal.Service
@@ -45,8 +45,13 @@ func (d *daemon) start(agent string, lines []string, env ...string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(agent, "run", "--config-file", config)
-	cmd.Env = append(os.Environ(), env...)
+	return d.run([]string{agent, "run", "--config-file", config}, env...)
+}
+
+// run starts a program with an environment like a service's: what a shell says of certificates and proxies would be measured, too.
+func (d *daemon) run(argv []string, env ...string) error {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
 	cmd.Stderr = &d.log
 	d.began = time.Now()
 	if err := cmd.Start(); err != nil {
@@ -56,7 +61,7 @@ func (d *daemon) start(agent string, lines []string, env ...string) error {
 	return nil
 }
 
-// stop ends the agent, if it was started, which must take a SIGTERM for it, and the service.
+// stop ends the program, if it was started, which must take a SIGTERM for it, and the service.
 func (d *daemon) stop() error {
 	defer d.service.Close()
 	if d.cmd == nil {
@@ -65,12 +70,12 @@ func (d *daemon) stop() error {
 	err := d.cmd.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(patience, func() { d.cmd.Process.Kill() })
 	if e := d.cmd.Wait(); !late.Stop() {
-		err = errors.Join(err, fmt.Errorf("the agent does not end within %s after SIGTERM", patience))
+		err = errors.Join(err, fmt.Errorf("%s does not end within %s after SIGTERM", d.cmd.Path, patience))
 	} else {
 		err = errors.Join(err, e)
 	}
 	if err != nil {
-		return fmt.Errorf("%w; the agent says:\n%s", err, d.log.String())
+		return fmt.Errorf("%w; it says:\n%s", err, d.log.String())
 	}
 	return nil
 }

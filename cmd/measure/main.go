@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	verbs := map[string]func([]string) error{"bench": bench, "size": size, "timed": timed}
+	verbs := map[string]func([]string) error{"bench": bench, "size": size, "timed": timed, "poller": poller}
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: measure bench|size [options]; -h lists them")
 		os.Exit(2)

@@ -45,7 +45,8 @@ func (r report) print() {
 		}
 	}
 	t.Flush()
-	for who, i := range r.Idle {
+	for _, who := range slices.Sorted(maps.Keys(r.Idle)) {
+		i := r.Idle[who]
 		fmt.Printf("\nidle over TLS, %s: first poll after %.0f ms (%.0f ms CPU), then %d polls of %.2f ms CPU; resident %.1f MiB, of which %.1f MiB its own; %d process(es)\n",
 			who, i.FirstPoll*1e3, i.StartCPU*1e3, i.Polls, i.CPUPerPoll*1e3, float64(i.Resident)/mib, float64(i.Anonymous)/mib, i.Processes)
 	}
