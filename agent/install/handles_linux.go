@@ -25,9 +25,9 @@ type handles struct {
 
 // handle is an open directory. What stands in it is reached by its name, without following links.
 type handle struct {
-	path string
-	fd   int
-	gid  int // of a new file in it, see disk.GroupOfNew
+	path  string
+	fd    int
+	fresh disk.Fresh
 }
 
 // in returns the directory.
@@ -45,7 +45,8 @@ func (hs *handles) in(dir string) (*handle, error) {
 	if len(hs.order) == maxHandles {
 		hs.drop(hs.order[0])
 	}
-	h := &handle{path: dir, fd: fd, gid: disk.GroupOfNew(fd)}
+	h := &handle{path: dir, fd: fd}
+	h.fresh.In(fd)
 	hs.open[dir] = h
 	hs.order = append(hs.order, dir)
 	return h, nil
@@ -259,7 +260,11 @@ func (c *copier) copy(from *handle, base string, i info, to *handle, name string
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Ino != i.ino || st.Dev != i.dev {
 		return from.fail("read", base, errChanged)
 	}
-	dst, err := unix.Openat(to.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	mode := uint32(0o600)
+	if a.access == nil && !a.bare {
+		mode = to.fresh.Mode(a.mode, a.uid, a.gid)
+	}
+	dst, err := unix.Openat(to.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 	if err != nil {
 		return to.fail("write", name, err)
 	}
@@ -276,10 +281,14 @@ func (c *copier) copy(from *handle, base string, i info, to *handle, name string
 			return to.fail("set the permissions of", name, err)
 		}
 	}
-	if err := setAttributes(dst, info{uid: os.Geteuid(), gid: to.gid, mode: 0o600}, a); err != nil {
+	made := info{mode: mode}
+	if made.uid, made.gid = to.fresh.Owner(); mode != a.mode || !to.fresh.Kept(dst, mode) {
+		made.mode = unknownMode
+	}
+	if err := setAttributes(dst, made, a); err != nil {
 		return to.fail("set the permissions of", name, err)
 	}
-	return to.fail("set the times of", name, unix.UtimesNanoAt(to.fd, name, timesOf(infoOfStat(&st)), unix.AT_SYMLINK_NOFOLLOW))
+	return to.fail("set the times of", name, disk.SetTimes(dst, st.Atim.Nano(), st.Mtim.Nano()))
 }
 
 func openat(h *handle, name string, flags int) (int, error) {

@@ -2,6 +2,7 @@ package install
 
 import (
 	"io/fs"
+	"os"
 )
 
 // kind is what stands at a path.
@@ -21,6 +22,9 @@ func (k kind) String() string {
 
 // noID is an owner or group that is not known or not to be changed.
 const noID = -1
+
+// thisUser is whose the process is, who stays who it is. It is asked for each file, and asking is a system call.
+var thisUser = os.Geteuid()
 
 // setID are the bits of a mode that run a file with somebody else's rights.
 const setID = 0o6000

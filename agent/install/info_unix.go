@@ -25,7 +25,7 @@ func infoOf(fi fs.FileInfo) info {
 
 // mayRead says whether this process may read the file. The owner's bits decide about the owner, whatever the lists say.
 func mayRead(path string, i info) error {
-	if i.uid == os.Geteuid() && i.mode&0o400 != 0 {
+	if i.uid == thisUser && i.mode&0o400 != 0 {
 		return nil
 	}
 	return unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS)
@@ -34,7 +34,7 @@ func mayRead(path string, i info) error {
 // mayGive says why this process may not make files belong to this user and group, or nothing. Only root may give files away; others may
 // choose among their own groups.
 func mayGive(uid, gid int) string {
-	me := os.Geteuid()
+	me := thisUser
 	switch {
 	case me == 0:
 		return ""

@@ -67,7 +67,7 @@ func (o *outcome) made(dir string) attributes {
 
 // freshIn is a directory as an Install makes it in one of this mode and group.
 func freshIn(mode uint32, gid int) info {
-	fresh := info{kind: directory, uid: os.Geteuid(), gid: os.Getegid(), mode: freshDirectory}
+	fresh := info{kind: directory, uid: thisUser, gid: os.Getegid(), mode: freshDirectory}
 	if mode&0o2000 != 0 { // what is made there gets its group
 		fresh.gid, fresh.mode = gid, fresh.mode|0o2000
 	}
@@ -115,7 +115,7 @@ func (o *outcome) file(c *Change, f *fileStep) {
 		return
 	}
 	a := f.attributes()
-	if me := os.Geteuid(); me > 0 && !a.asked && a.uid != me {
+	if me := thisUser; me > 0 && !a.asked && a.uid != me {
 		a.uid, a.gid = me, os.Getegid() // which nobody but root can give away
 	}
 	if a.access == nil && f.info.kind == regular {

@@ -200,7 +200,7 @@ func (p packed) list(dir string, each func(named) error) error {
 
 // mayRead goes by the mode, because the file will be this process's own, or this process is root's.
 func (p packed) mayRead(_ string, i info) error {
-	if me := os.Geteuid(); me > 0 && i.uid == me && i.mode&0o400 == 0 {
+	if me := thisUser; me > 0 && i.uid == me && i.mode&0o400 == 0 {
 		return syscall.EACCES
 	}
 	return nil

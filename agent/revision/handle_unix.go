@@ -16,9 +16,9 @@ import (
 
 // handleNames reaches the names of a directory by single system calls. Package os needs twice as many for a file, and there are many files.
 type handleNames struct {
-	dir *os.File
-	fd  int
-	gid int // of a new file in it, see disk.GroupOfNew
+	dir   *os.File
+	fd    int
+	fresh disk.Fresh
 }
 
 func (n *handleNames) open(root *os.Root) (err error) {
@@ -26,7 +26,7 @@ func (n *handleNames) open(root *os.Root) (err error) {
 		return err
 	}
 	n.fd = int(n.dir.Fd())
-	n.gid = disk.GroupOfNew(n.fd)
+	n.fresh.In(n.fd)
 	return nil
 }
 
@@ -42,18 +42,23 @@ func about(op, base string, err error) error {
 
 // create makes a file, the name of which is one component.
 func (f *handle) create(base string, a attributes, content []byte) error {
-	fd, err := f.openat(base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
+	if a.uid < 0 { // it stays whose it is
+		a.uid, a.gid = f.names.fresh.Owner()
+	}
+	mode := f.names.fresh.Mode(a.mode, a.uid, a.gid)
+	fd, err := f.openat(base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, mode)
 	if err != nil {
 		return about("open", base, err)
 	}
-	err = f.fill(fd, base, a, content)
+	err = f.fill(fd, base, mode, a, content)
 	if e := unix.Close(fd); err == nil {
 		err = about("close", base, e)
 	}
 	return err
 }
 
-func (f *handle) fill(fd int, base string, a attributes, content []byte) error {
+// fill writes a file that was made with a mode.
+func (f *handle) fill(fd int, base string, mode uint32, a attributes, content []byte) error {
 	for len(content) > 0 {
 		n, err := unix.Write(fd, content)
 		if err == unix.EINTR {
@@ -70,24 +75,26 @@ func (f *handle) fill(fd int, base string, a attributes, content []byte) error {
 	if err := faultpoint.At("unpack written"); err != nil {
 		return err
 	}
-	if a.uid >= 0 && (a.uid != os.Geteuid() || a.gid != f.names.gid) {
+	if user, group := f.names.fresh.Owner(); a.uid != user || a.gid != group {
 		if err := unix.Fchown(fd, a.uid, a.gid); err != nil { // before the mode: it clears set-id
 			return about("chown", base, err)
 		}
 	}
-	if err := unix.Fchmod(fd, a.mode); err != nil {
-		return about("chmod", base, err)
+	if mode != a.mode || !f.names.fresh.Kept(fd, mode) {
+		if err := unix.Fchmod(fd, a.mode); err != nil {
+			return about("chmod", base, err)
+		}
 	}
 	if a.mtime.IsZero() {
 		return nil
 	}
-	at := unix.NsecToTimespec(a.mtime.UnixNano())
-	return about("chtimes", base, unix.UtimesNanoAt(f.names.fd, base, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW))
+	at := a.mtime.UnixNano()
+	return about("chtimes", base, disk.SetTimes(fd, at, at))
 }
 
-func (f *handle) openat(base string, flags int) (int, error) {
+func (f *handle) openat(base string, flags int, mode uint32) (int, error) {
 	for {
-		fd, err := unix.Openat(f.names.fd, base, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		fd, err := unix.Openat(f.names.fd, base, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 		if err != unix.EINTR {
 			return fd, err
 		}
@@ -96,7 +103,7 @@ func (f *handle) openat(base string, flags int) (int, error) {
 
 // read returns the content of a file, which is in the buffer if there is room for it, and what it is.
 func (f *handle) read(base string, buffer []byte) ([]byte, fs.FileInfo, error) {
-	fd, err := f.openat(base, unix.O_RDONLY|unix.O_NONBLOCK)
+	fd, err := f.openat(base, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, about("open", base, err)
 	}
