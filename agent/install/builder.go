@@ -20,12 +20,11 @@ type builder struct {
 	files    map[string]*fileStep // by place
 	byPath   map[string]*fileStep // where the path is not the place
 	accounts accounts
-	granted  map[string][]*grant // by path
-	expanded int                 // entries found through links to directories
+	expanded int // entries found through links to directories
 }
 
 func newBuilder(ctx context.Context, r Request, o options, root string, left *remains) *builder {
-	b := &builder{ctx: ctx, dirs: map[string]string{}, made: map[string]*dirStep{}, files: map[string]*fileStep{}, granted: map[string][]*grant{},
+	b := &builder{ctx: ctx, dirs: map[string]string{}, made: map[string]*dirStep{}, files: map[string]*fileStep{},
 		byPath: map[string]*fileStep{}, behavior: r.Behavior,
 		plan: &Plan{request: r, options: o, root: root, left: left, log: r.Log}}
 	if r.AppSpec.FileExistsBehavior != "" {

@@ -140,9 +140,9 @@ func (p *Plan) settings(o *outcome, tell func(Change)) {
 	}
 	for _, t := range p.grants {
 		e, via := t.grant.entry, ""
-		c := Change{Path: t.path}
-		if t.linked {
-			c.Path, via = t.place, ", through the link "+show(t.path)
+		c := Change{Path: t.path()}
+		if t.via != nil {
+			c.Path, via = t.place(), ", through the link "+show(t.path())
 		}
 		o.target(&c, t)
 		if e.Owner != "" || e.Group != "" {

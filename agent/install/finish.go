@@ -58,7 +58,7 @@ func (a *application) leftovers() bool {
 // removeContexts removes the previous revision's SELinux rules that the new one does not have.
 func (a *application) removeContexts() (any bool) {
 	for _, path := range a.plan.left.contexts {
-		if slices.ContainsFunc(a.plan.grants, func(t target) bool { return t.grant.entry.Context != nil && t.place == path }) {
+		if slices.ContainsFunc(a.plan.grants, func(t target) bool { return t.grant.entry.Context != nil && t.place() == path }) {
 			continue
 		}
 		any = true
@@ -217,7 +217,7 @@ func (a *application) final(l *lists) {
 	}
 	for _, t := range a.plan.grants {
 		if t.grant.entry.Context != nil {
-			l.addContext(t.place)
+			l.addContext(t.place())
 		}
 	}
 }

@@ -77,20 +77,20 @@ func (p *Plan) writeInstructions(w io.Writer) error {
 	for _, t := range p.grants {
 		e := t.grant.entry
 		if e.Mode != nil {
-			add(chmodForm{"chmod", e.Mode.Text(), t.path})
+			add(chmodForm{"chmod", e.Mode.Text(), t.path()})
 		}
 		if e.ACL != nil {
 			texts := make([]string, 0, len(e.ACL.Entries))
 			for _, x := range e.ACL.Entries {
 				texts = append(texts, x.String())
 			}
-			add(setfaclForm{"setfacl", texts, t.path})
+			add(setfaclForm{"setfacl", texts, t.path()})
 		}
 		if c := e.Context; c != nil {
-			add(semanageForm{"semanage", contextForm{User: orNull(c.User), Type: c.Type, Range: orNull(c.Range)}, t.path})
+			add(semanageForm{"semanage", contextForm{User: orNull(c.User), Type: c.Type, Range: orNull(c.Range)}, t.path()})
 		}
 		if e.Owner != "" || e.Group != "" {
-			add(chownForm{"chown", orNull(e.Owner), orNull(e.Group), t.path})
+			add(chownForm{"chown", orNull(e.Owner), orNull(e.Group), t.path()})
 		}
 	}
 	if failed == nil {

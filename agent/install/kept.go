@@ -130,10 +130,10 @@ func (a *application) setContexts() error {
 		if c == nil {
 			continue
 		}
-		if err := a.step("set the SELinux context of", t.place); err != nil {
+		if err := a.step("set the SELinux context of", t.place()); err != nil {
 			return err
 		}
-		if err := setContext(a.ctx, c, t.place, func() error { return a.record.context(t.place) }); err != nil {
+		if err := setContext(a.ctx, c, t.place(), func() error { return a.record.context(t.place()) }); err != nil {
 			return err
 		}
 	}

@@ -14,13 +14,20 @@ const maxLinks = 40
 // that is decided before anything is touched: something that is installed too, or something of the host, which is then reached
 // without following any link.
 func (b *builder) followLinks() {
+	for _, t := range b.plan.grants { // what each path was given until now is given once more, in the order of the entries
+		if t.file != nil {
+			t.file.grants = nil
+		} else {
+			t.dir.grants = nil
+		}
+	}
 	targets := b.plan.grants[:0]
 	for _, t := range b.plan.grants {
 		if t.file == nil || t.file.info.kind != link {
 			if t.file != nil {
-				t.file.grants = append(t.file.grants, t.grant)
+				t.file.grants = t.grant.and(t.file.grants)
 			} else {
-				t.dir.grants = append(t.dir.grants, t.grant)
+				t.dir.grants = t.grant.and(t.dir.grants)
 			}
 			targets = append(targets, t)
 			continue
@@ -33,47 +40,47 @@ func (b *builder) followLinks() {
 }
 
 func (b *builder) throughLink(t *target) bool {
-	line, f := t.grant.entry.Line, t.file
+	line, f, path := t.grant.entry.Line, t.file, t.file.path
 	if b.plan.request.Hardening.RejectSymlinkTargets {
-		b.problem(line, t.path, "refused because of reject_symlink_permission_targets", "the permissions of %s would change what this link leads to", show(t.path))
+		b.problem(line, path, "refused because of reject_symlink_permission_targets", "the permissions of %s would change what this link leads to", show(path))
 		return false
 	}
 	end, found, err := b.resolve(f.dir, f.text, maxLinks)
 	var foreign *foreignLinkError
 	if errors.As(err, &foreign) {
-		b.problem(line, t.path, foreignLinkHint, "the permissions of the link %s would change something else: %v", show(t.path), foreign)
+		b.problem(line, path, foreignLinkHint, "the permissions of the link %s would change something else: %v", show(path), foreign)
 		return false
 	}
 	if err != nil {
-		b.problem(line, t.path, "", "cannot follow the link %s: %v", show(t.path), plainError(err))
+		b.problem(line, path, "", "cannot follow the link %s: %v", show(path), plainError(err))
 		return false
 	}
-	t.file, t.place, t.linked = nil, end, true
+	t.file, t.via = nil, &viaLink{path, end}
 	switch {
 	case b.files[end] != nil && b.files[end].info.kind != link: // which it is where links lead in a circle
 		t.file = b.files[end]
-		t.file.grants = append(t.file.grants, t.grant)
+		t.file.grants = t.grant.and(t.file.grants)
 	case b.made[end] != nil:
 		t.dir = b.made[end]
-		t.dir.grants = append(t.dir.grants, t.grant)
+		t.dir.grants = t.grant.and(t.dir.grants)
 	case found.kind == absent:
-		b.warning(line, t.path, "", "the permissions of %s have no effect: the link leads nowhere", show(t.path))
+		b.warning(line, path, "", "the permissions of %s have no effect: the link leads nowhere", show(path))
 		return false
 	case found.kind == special:
-		b.problem(line, t.path, "leave it out of the permissions", "the permissions of %s would change the device, FIFO or socket %s", show(t.path), show(end))
+		b.problem(line, path, "leave it out of the permissions", "the permissions of %s would change the device, FIFO or socket %s", show(path), show(end))
 		return false
 	case found.kind == regular && found.links > 1 && b.shared(end):
-		b.problem(line, t.path, "remove the other names, or leave it out of the permissions",
-			"the permissions of the link %s would change %s, which has %d names in directories that other users may change", show(t.path), show(end), found.links)
+		b.problem(line, path, "remove the other names, or leave it out of the permissions",
+			"the permissions of the link %s would change %s, which has %d names in directories that other users may change", show(path), show(end), found.links)
 		return false
 	default:
-		b.warning(line, t.path, "set reject_symlink_permission_targets to refuse this",
-			"the permissions of the link %s change %s, which is not part of the revision", show(t.path), show(end))
+		b.warning(line, path, "set reject_symlink_permission_targets to refuse this",
+			"the permissions of the link %s change %s, which is not part of the revision", show(path), show(end))
 		t.outside = b.elsewhere(end, found)
-		t.outside.grants = append(t.outside.grants, t.grant)
+		t.outside.grants = t.grant.and(t.outside.grants)
 	}
 	if t.grant.hasDefault && t.dir == nil && found.kind != directory {
-		b.problem(line, t.path, "default entries are for directories", "the file %s cannot have a default acl", show(end))
+		b.problem(line, path, "default entries are for directories", "the file %s cannot have a default acl", show(end))
 		return false
 	}
 	return true

@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"errors"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,15 @@ type grant struct {
 	uid, gid   int // noID where the entry does not change it
 	acl        acl
 	hasDefault bool // acl has entries for what will be made in a directory
+	alone      []*grant
+}
+
+// and adds the grant to those that something has. All that have no other share one list.
+func (g *grant) and(others []*grant) []*grant {
+	if len(others) == 0 {
+		return g.alone
+	}
+	return append(others[:len(others):len(others)], g)
 }
 
 // permission plans one entry of the permissions section, with the official agents' rules: an object that is a file of this Install
@@ -26,7 +36,7 @@ func (b *builder) permission(e *appspec.Permission) error {
 		b.problem(e.Line, e.Object, "write the full path", "cannot tell which object %s means: %v", show(e.Object), err)
 		return nil
 	}
-	var targets []target
+	var targets iter.Seq[target]
 	f := b.byPath[object]
 	if at := b.files[object]; f == nil && at != nil && at.path == object {
 		f = at
@@ -40,8 +50,8 @@ func (b *builder) permission(e *appspec.Permission) error {
 			b.problem(e.Line, object, "pattern and except are for directories", "the permissions of the file %s have a pattern or except", show(object))
 			return nil
 		}
-		targets = append(targets, b.fileTarget(f))
-	} else if targets = b.below(e, object); len(targets) == 0 {
+		targets = func(yield func(target) bool) { yield(target{file: f}) }
+	} else if targets = b.below(e, object); none(targets) {
 		b.warning(e.Line, object, "permissions apply to the files and directories that this deployment makes",
 			"the permissions of %s have no effect: nothing that is installed matches", show(object))
 		return nil
@@ -50,28 +60,33 @@ func (b *builder) permission(e *appspec.Permission) error {
 	if err != nil || g == nil {
 		return err
 	}
-	for _, t := range targets {
+	for t := range targets {
 		b.give(g, t)
 	}
 	return nil
 }
 
-func (b *builder) fileTarget(f *fileStep) target {
-	return target{path: f.path, place: filepath.Join(f.dir, f.name()), file: f}
+func none(targets iter.Seq[target]) bool {
+	for range targets {
+		return false
+	}
+	return true
 }
 
-// below returns what this Install makes below a directory and the entry is for, files first.
-func (b *builder) below(e *appspec.Permission, object string) []target {
-	var files, dirs []target
-	for _, s := range b.plan.steps {
-		switch {
-		case s.file != nil && e.Files && beneath(e, object, s.file.path):
-			files = append(files, b.fileTarget(s.file))
-		case s.dir != nil && e.Directories && beneath(e, object, s.dir.path):
-			dirs = append(dirs, target{path: s.dir.path, place: filepath.Join(s.dir.dir, s.dir.name), dir: s.dir})
+// below tells what this Install makes below a directory and the entry is for, files first.
+func (b *builder) below(e *appspec.Permission, object string) iter.Seq[target] {
+	return func(yield func(target) bool) {
+		for _, s := range b.plan.steps {
+			if s.file != nil && e.Files && beneath(e, object, s.file.path) && !yield(target{file: s.file}) {
+				return
+			}
+		}
+		for _, s := range b.plan.steps {
+			if s.dir != nil && e.Directories && beneath(e, object, s.dir.path) && !yield(target{dir: s.dir}) {
+				return
+			}
 		}
 	}
-	return append(files, dirs...)
 }
 
 func beneath(e *appspec.Permission, object, path string) bool {
@@ -84,14 +99,20 @@ func beneath(e *appspec.Permission, object, path string) bool {
 
 // give notes that a target gets a grant; a path may get one only once.
 func (b *builder) give(g *grant, t target) {
-	for _, other := range b.granted[t.path] {
-		b.problem(g.entry.Line, t.path, "make the entries exclude each other",
-			"the permissions of %s are specified more than once, also in line %d", show(t.path), other.entry.Line)
+	var has *[]*grant
+	if t.file != nil {
+		has = &t.file.grants
+	} else {
+		has = &t.dir.grants
+	}
+	if len(*has) > 0 {
+		b.problem(g.entry.Line, t.path(), "make the entries exclude each other",
+			"the permissions of %s are specified more than once, also in line %d", show(t.path()), (*has)[0].entry.Line)
 		return
 	}
-	b.granted[t.path] = append(b.granted[t.path], g)
+	*has = g.alone
 	if g.hasDefault && t.file != nil {
-		b.problem(g.entry.Line, t.path, "default entries are for directories; set type to directory", "the file %s cannot have a default acl", show(t.path))
+		b.problem(g.entry.Line, t.path(), "default entries are for directories; set type to directory", "the file %s cannot have a default acl", show(t.path()))
 		return
 	}
 	t.grant = g
@@ -101,6 +122,7 @@ func (b *builder) give(g *grant, t target) {
 // grant looks up an entry's names and tools and checks that this process may do what it asks for. It returns nil after a problem.
 func (b *builder) grant(e *appspec.Permission) (*grant, error) {
 	g := &grant{entry: e, uid: noID, gid: noID}
+	g.alone = []*grant{g}
 	before, h := len(b.problems), b.plan.request.Hardening
 	var err error
 	if e.Owner != "" {

@@ -87,12 +87,43 @@ var nothing = &info{}
 // target is something that gets permissions: exactly one of file, dir and outside is set, unless nothing can be done for a link.
 type target struct {
 	grant   *grant
-	path    string // as the instructions have it
-	place   string // what is changed
-	linked  bool   // path is a link and place is where it leads
 	file    *fileStep
 	dir     *dirStep
 	outside *outside
+	via     *viaLink // nil: no link leads there
+}
+
+// viaLink is a link that the permissions name, and the place where it leads.
+type viaLink struct{ path, place string }
+
+// path is the target's as the instructions have it.
+func (t target) path() string {
+	switch {
+	case t.via != nil:
+		return t.via.path
+	case t.file != nil:
+		return t.file.path
+	}
+	return t.dir.path
+}
+
+// place is what is changed.
+func (t target) place() string {
+	switch {
+	case t.via != nil:
+		return t.via.place
+	case t.file != nil:
+		return placeOf(t.file.dir, t.file.path)
+	}
+	return placeOf(t.dir.dir, t.dir.path)
+}
+
+// placeOf is where a path is whose directory has the place dir. Mostly that is the path itself, which so is in memory once.
+func placeOf(dir, path string) string {
+	if place := filepath.Join(dir, filepath.Base(path)); place != path {
+		return place
+	}
+	return path
 }
 
 // outside is something that the revision did not install and that one of its links leads to.
