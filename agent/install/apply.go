@@ -60,6 +60,11 @@ const asideSuffix = "-old"
 // tempName is the form of temporary names.
 var tempName = regexp.MustCompile(`^\.codedeploy-[0-9a-f]{8}-[0-9]+(-old)?$`)
 
+// temporaryName says whether a name has that form.
+func temporaryName(name string) bool {
+	return strings.HasPrefix(name, tempPrefix) && tempName.MatchString(name)
+}
+
 // application is the carrying out of a plan.
 type application struct {
 	plan    *Plan

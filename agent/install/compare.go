@@ -23,7 +23,7 @@ func (b *builder) compare() error {
 				if err := b.ctx.Err(); err != nil {
 					return err
 				}
-				place := filepath.Join(f.dir, f.name())
+				place := placeOf(f.dir, f.path)
 				f.unchanged = plain(place) && b.plan.reader.same(filepath.Join(f.origin.from, f.name()), place)
 			}
 			return nil

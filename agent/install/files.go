@@ -174,10 +174,7 @@ func (b *builder) add(from *origin, base string, i info, path string, line int) 
 		return
 	}
 	f := &fileStep{path: path, dir: dir, origin: from, info: i, was: nothing}
-	place := filepath.Join(dir, f.name())
-	if place == path {
-		place = path
-	}
+	place := placeOf(dir, path)
 	if !b.source(f, filepath.Join(from.from, base), line) {
 		return
 	}

@@ -78,7 +78,7 @@ func (a *application) removeRemnant(r *remnant) error {
 		}
 		return err
 	}
-	now, err := h.look(r.name)
+	now, err := h.look(r.name())
 	switch {
 	case err != nil:
 		return err
@@ -87,13 +87,13 @@ func (a *application) removeRemnant(r *remnant) error {
 	case !now.same(r.info):
 		return errChanged
 	case r.temporary:
-		return a.to.removeTree(a.relocated(r.dir), r.name)
+		return a.to.removeTree(a.relocated(r.dir), r.name())
 	case now.kind != directory:
-		return h.unlink(r.name)
+		return h.unlink(r.name())
 	}
-	a.to.forget(filepath.Join(a.relocated(r.dir), r.name))
-	if err := h.rmdir(r.name); err != nil {
-		if names, e := h.names(r.name); e == nil && len(names) > 0 {
+	a.to.forget(filepath.Join(a.relocated(r.dir), r.name()))
+	if err := h.rmdir(r.name()); err != nil {
+		if names, e := h.names(r.name()); e == nil && len(names) > 0 {
 			return nil // somebody else has put something there: it stays (official agents)
 		}
 		return err

@@ -427,29 +427,33 @@ var errNoACL = errors.New("the file system has no access control lists")
 func (o *opened) lists() map[string][]byte {
 	found := map[string][]byte{}
 	for _, name := range []string{aclAccess, aclDefault} {
-		buffer := make([]byte, 64<<10)
-		n, err := unix.Fgetxattr(o.fd, name, buffer)
-		found[name] = nil
-		if err == nil {
-			found[name] = buffer[:n]
-		}
+		found[name] = readList(func(into []byte) (int, error) { return unix.Fgetxattr(o.fd, name, into) })
 	}
 	return found
+}
+
+// readList returns what get gets: a list, which mostly is not there and hardly ever is long, or nil.
+func readList(get func(into []byte) (int, error)) []byte {
+	size, err := get(nil)
+	if err != nil || size == 0 {
+		return nil
+	}
+	buffer := make([]byte, size)
+	n, err := get(buffer)
+	if err == unix.ERANGE { // it has grown
+		buffer = make([]byte, 64<<10)
+		n, err = get(buffer)
+	}
+	if err != nil {
+		return nil
+	}
+	return buffer[:n]
 }
 
 // listsAt reads the access control lists of what stands at a path that has no links, nil for none.
 func listsAt(path string) (access, inherited []aclEntry) {
 	read := func(name string) []aclEntry {
-		buffer := make([]byte, 4<<10)
-		n, err := unix.Lgetxattr(path, name, buffer)
-		if err == unix.ERANGE {
-			buffer = make([]byte, 64<<10)
-			n, err = unix.Lgetxattr(path, name, buffer)
-		}
-		if err != nil {
-			return nil
-		}
-		return decode(buffer[:n])
+		return decode(readList(func(into []byte) (int, error) { return unix.Lgetxattr(path, name, into) }))
 	}
 	return read(aclAccess), read(aclDefault)
 }
@@ -477,12 +481,12 @@ func aclSupport() string { return "" }
 
 // plain says whether a file has nothing that a fresh copy would not have: lists, capabilities and the like. A security label does not count.
 func plain(path string) bool {
-	buffer := make([]byte, 4<<10)
+	buffer := make([]byte, 256)
 	n, err := unix.Llistxattr(path, buffer)
 	if err == unix.ENOTSUP {
 		return true
 	}
-	if err != nil {
+	if err != nil { // more than there is room for is more than a label
 		return false
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(buffer[:n]), "\x00"), "\x00") {

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"os"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -120,10 +121,11 @@ func (t target) place() string {
 
 // placeOf is where a path is whose directory has the place dir. Mostly that is the path itself, which so is in memory once.
 func placeOf(dir, path string) string {
-	if place := filepath.Join(dir, filepath.Base(path)); place != path {
-		return place
+	name := filepath.Base(path)
+	if at := len(dir); len(path) == at+1+len(name) && path[:at] == dir && os.IsPathSeparator(path[at]) {
+		return path
 	}
-	return path
+	return filepath.Join(dir, name)
 }
 
 // outside is something that the revision did not install and that one of its links leads to.

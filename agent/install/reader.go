@@ -59,13 +59,7 @@ func (unpacked) text(link string) (string, error)        { return os.Readlink(li
 func (unpacked) mayRead(path string, i info) error       { return mayRead(path, i) }
 func (unpacked) open(path string) (io.ReadCloser, error) { return openRegular(path) }
 
-func (unpacked) look(path string) (info, error) {
-	fi, err := os.Lstat(path)
-	if err != nil {
-		return info{}, err
-	}
-	return infoOf(fi), nil
-}
+func (unpacked) look(path string) (info, error) { return lstat(path) }
 
 func unreadable(err error) error { return fmt.Errorf("cannot read the revision: %w", err) }
 

@@ -6,8 +6,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,26 +47,27 @@ type stateFile struct {
 // readRemains reads the clean-up list. instructions is the file that the Install which wrote the list has left beside it, see injected.
 func readRemains(list, instructions string) (*remains, error) {
 	r := &remains{}
-	wrote, err := (&remains{}).read(instructions)
-	if err != nil {
+	var err error
+	if r.injected, err = readInjected(instructions); err != nil {
 		return nil, err
 	}
-	r.injected = injected(wrote.content)
 	if r.list, err = r.read(list); err != nil {
 		return nil, err
 	}
 	if r.names, err = r.read(list + namesSuffix); err != nil {
 		return nil, err
 	}
-	for _, name := range backwards(bytes.Split(r.names.content, []byte{0})) {
-		if p, ok := r.accept(string(name)); ok {
+	for name := range backwards(string(r.names.content), 0) {
+		if p, ok := r.accept(name); ok {
 			r.paths = append(r.paths, p)
 		}
 	}
 	odd := len(r.paths) > 0
-	lines := bytes.Split(r.list.content, []byte{'\n'})
-	for _, line := range backwards(lines[:len(lines)-1]) { // what follows the last line feed was cut short
-		text := strings.TrimSpace(string(line))
+	lines := string(r.list.content)
+	lines = lines[:strings.LastIndexByte(lines, '\n')+1] // what follows was cut short
+	r.paths = slices.Grow(r.paths, strings.Count(lines, "\n"))
+	for line := range backwards(lines, '\n') {
+		text := strings.TrimSpace(line)
 		if path, ok := strings.CutPrefix(text, contextMark); ok {
 			if p, ok := r.accept(path); ok {
 				r.contexts = append(r.contexts, p)
@@ -87,12 +88,17 @@ func readRemains(list, instructions string) (*remains, error) {
 // depth is how many directories a clean path has.
 func depth(path string) int { return strings.Count(path, string(filepath.Separator)) }
 
-func backwards(lines [][]byte) [][]byte {
-	out := make([][]byte, 0, len(lines))
-	for i := len(lines) - 1; i >= 0; i-- {
-		out = append(out, lines[i])
+// backwards tells what ends separate in a text, the last one first. They are parts of the text: a list can have a hundred thousand.
+func backwards(text string, end byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for at := len(text); at >= 0; {
+			i := strings.LastIndexByte(text[:at], end)
+			if !yield(text[i+1 : at]) {
+				return
+			}
+			at = i
+		}
 	}
-	return out
 }
 
 // accept returns the path to remove, or false if the line must not be followed. An empty line has nothing to say.
@@ -127,7 +133,7 @@ func (r *remains) warn(path, message, hint string) {
 // climbs says whether an absolute path has more ".." than directories before it.
 func climbs(path string) bool {
 	depth := 0
-	for _, part := range strings.Split(filepath.ToSlash(path[len(filepath.VolumeName(path)):]), "/") {
+	for part := range strings.SplitSeq(filepath.ToSlash(path[len(filepath.VolumeName(path)):]), "/") {
 		switch part {
 		case "", ".":
 		case "..":
@@ -145,22 +151,45 @@ func climbs(path string) bool {
 // be deleted; then nothing is, with a warning (official agent 2.x).
 func (r *remains) read(path string) (stateFile, error) {
 	s := stateFile{path: path}
+	f, fi, err := r.open(path)
+	if err != nil || f == nil {
+		return s, err
+	}
+	defer f.Close()
+	if s.content, err = contentOf(f, fi); err != nil {
+		return s, err
+	}
+	s.found, s.mode = true, fi.Mode().Perm()
+	return s, nil
+}
+
+// contentOf reads a list that open has opened.
+func contentOf(f *os.File, is fs.FileInfo) ([]byte, error) {
+	content := bytes.NewBuffer(make([]byte, 0, is.Size()+bytes.MinRead))
+	if _, err := content.ReadFrom(f); err != nil {
+		return nil, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
+	}
+	return content.Bytes(), nil
+}
+
+// open opens what read reads, nil if there is nothing to be read.
+func (r *remains) open(path string) (*os.File, fs.FileInfo, error) {
 	f, err := openState(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
+		return nil, nil, nil
 	}
 	const hint = "files of the previous revision stay where they are; remove them by hand"
 	if err != nil {
 		if fi, e := os.Lstat(path); e == nil && !fi.Mode().IsRegular() {
 			r.warn(path, "the clean-up list is not followed: it is not a regular file", hint)
-			return s, nil
+			return nil, nil, nil
 		}
-		return s, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
+		return nil, nil, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
 	}
-	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
-		return s, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
+		f.Close()
+		return nil, nil, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
 	}
 	why := distrust(fi)
 	var wrong *custody.Error
@@ -169,13 +198,10 @@ func (r *remains) read(path string) (stateFile, error) {
 	}
 	if why != "" {
 		r.warn(path, "the clean-up list is not followed: "+why, hint)
-		return s, nil
+		f.Close()
+		return nil, nil, nil
 	}
-	if s.content, err = io.ReadAll(f); err != nil {
-		return s, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
-	}
-	s.found, s.mode = true, fi.Mode().Perm()
-	return s, nil
+	return f, fi, nil
 }
 
 // lists takes the paths of a clean-up list in the order in which they were made. Writing them cannot fail here; where they are written to can, see

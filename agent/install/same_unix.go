@@ -11,46 +11,49 @@ import (
 // sameFiles says whether two regular files have the same content; what cannot be read is not the same. Thousands of files are compared, so there is
 // no more than the system calls that it takes.
 func sameFiles(one, other string) bool {
-	x, ok := openToCompare(one)
+	x, size, ok := openToCompare(one)
 	if !ok {
 		return false
 	}
 	defer unix.Close(x)
-	y, ok := openToCompare(other)
+	y, otherSize, ok := openToCompare(other)
 	if !ok {
 		return false
 	}
 	defer unix.Close(y)
+	if size != otherSize {
+		return false
+	}
 	buffer := comparing.Get().(*[]byte)
 	defer comparing.Put(buffer)
 	p, q := (*buffer)[:comparedAtOnce], (*buffer)[comparedAtOnce:]
-	for {
-		n, ok := readFull(x, p)
-		m, fine := readFull(y, q)
-		if !ok || !fine || !bytes.Equal(p[:n], q[:m]) {
+	for size > 0 {
+		most := min(size, comparedAtOnce)
+		n, ok := readFull(x, p[:most])
+		m, fine := readFull(y, q[:most])
+		if !ok || !fine || int64(n) < most || !bytes.Equal(p[:n], q[:m]) {
 			return false
 		}
-		if n < len(p) {
-			return true
-		}
+		size -= most
 	}
+	return true
 }
 
-func openToCompare(path string) (fd int, ok bool) {
+func openToCompare(path string) (fd int, size int64, ok bool) {
 	for {
 		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
-			return -1, false
+			return -1, 0, false
 		}
 		var st unix.Stat_t
 		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 			unix.Close(fd)
-			return -1, false
+			return -1, 0, false
 		}
-		return fd, true
+		return fd, st.Size, true
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -12,13 +11,15 @@ import (
 // remnant is something of the previous revision that the next Install removes or replaces.
 type remnant struct {
 	path      string // as the clean-up list names it
-	dir, name string // the same place without links on the way
+	dir       string // its directory's path without links
 	info      info
 	reused    bool // the new revision has something at the same place
 	temporary bool // an Install that was cut off left it, with whatever is in it
 }
 
-func (r *remnant) place() string { return filepath.Join(r.dir, r.name) }
+func (r *remnant) name() string { return filepath.Base(r.path) }
+
+func (r *remnant) place() string { return placeOf(r.dir, r.path) }
 
 // view is the host as it will be when the previous revision's clean-up list has been executed.
 type view struct {
@@ -59,19 +60,18 @@ func (v *view) remove(path string, redirected map[string]bool) error {
 	if err != nil || dir == "" {
 		return err
 	}
-	r := &remnant{path: path, dir: dir, name: filepath.Base(path)}
+	r := &remnant{path: path, dir: dir}
 	if v.gone[r.place()] != nil {
 		return nil // listed twice
 	}
-	fi, err := os.Lstat(r.place())
+	r.info, err = lstat(r.place())
 	if missing(err) || tooLong(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	r.info = infoOf(fi)
-	r.temporary = tempName.MatchString(r.name)
+	r.temporary = temporaryName(r.name())
 	if r.info.kind == directory && !r.temporary {
 		empty, err := v.empties(r)
 		if err != nil || !empty {
@@ -91,8 +91,8 @@ func (v *view) redirected(dir string, known map[string]bool) bool {
 	}
 	is := false
 	if v.listed[dir] {
-		fi, err := os.Lstat(dir)
-		is = err == nil && kindOf(fi.Mode()) == link
+		i, err := lstat(dir)
+		is = err == nil && i.kind == link
 	}
 	if parent := filepath.Dir(dir); !is && parent != dir {
 		is = v.redirected(parent, known)
@@ -103,7 +103,7 @@ func (v *view) redirected(dir string, known map[string]bool) bool {
 
 // empties says whether a directory will be empty. The root of a mounted file system cannot be removed.
 func (v *view) empties(r *remnant) (bool, error) {
-	if fi, err := os.Lstat(r.dir); err == nil && infoOf(fi).dev != r.info.dev {
+	if i, err := lstat(r.dir); err == nil && i.dev != r.info.dev {
 		return false, nil
 	}
 	d, err := openSeen(r.place())
@@ -158,14 +158,11 @@ func (v *view) at(place string) (info, error) {
 			break
 		}
 	}
-	fi, err := os.Lstat(place)
+	i, err := lstat(place)
 	if missing(err) {
 		return info{}, nil
 	}
-	if err != nil {
-		return info{}, err
-	}
-	return infoOf(fi), nil
+	return i, err
 }
 
 // leads says where the link at a place ends and what stands there; nothing for a link that dangles. See follow for foreign.
