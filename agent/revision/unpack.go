@@ -211,13 +211,18 @@ func (u *unpacker) regular(name string, a attributes, size int64, r io.Reader) e
 	return u.to.file(name, a, size, func(w io.Writer) error { return u.copy(w, r) })
 }
 
-// copy copies r to w within the limits, with the one buffer of the run.
+// copy copies r to w within the limits, with the one buffer of the run. Decompressors give less at a time than is good to write.
 func (u *unpacker) copy(w io.Writer, r io.Reader) error {
 	for {
 		if err := u.ctx.Err(); err != nil {
 			return context.Cause(u.ctx)
 		}
-		n, err := r.Read(u.buf)
+		n, err := 0, error(nil)
+		for n < len(u.buf) && err == nil {
+			var more int
+			more, err = r.Read(u.buf[n:])
+			n += more
+		}
 		if n > 0 {
 			if e := u.limits.content(int64(n)); e != nil {
 				return e

@@ -2,6 +2,7 @@ package revision
 
 import (
 	"archive/zip"
+	"bufio"
 	"compress/bzip2"
 	"encoding/binary"
 	"errors"
@@ -152,36 +153,45 @@ func zipTime(f *zip.File) time.Time {
 	return time.Date(m.Year(), m.Month(), m.Day(), m.Hour(), m.Minute(), m.Second(), 0, time.Local)
 }
 
-// inflaters keeps decompressors for the next entry; each has a window of 32 KiB.
+// inflaters keeps decompressors for the next entry; each has a window of 32 KiB, and a buffer so that the bundle is not read in many small pieces.
 var inflaters sync.Pool
 
 // inflate is zip's deflate method.
 func inflate(r io.Reader) io.ReadCloser {
-	z, ok := inflaters.Get().(io.ReadCloser)
+	i, ok := inflaters.Get().(*inflater)
 	if !ok {
-		return &pooled{flate.NewReader(r)}
+		i = &inflater{in: bufio.NewReaderSize(nil, 64<<10)}
 	}
-	if err := z.(flate.Resetter).Reset(r, nil); err != nil {
-		z = flate.NewReader(r)
+	i.in.Reset(r)
+	if i.z == nil || i.z.(flate.Resetter).Reset(i.in, nil) != nil {
+		i.z = flate.NewReader(i.in)
 	}
-	return &pooled{z}
+	return &pooled{i}
 }
 
-type pooled struct{ z io.ReadCloser }
+// inflater inflates what its buffer reads.
+type inflater struct {
+	in *bufio.Reader
+	z  io.ReadCloser
+}
+
+// pooled is an entry that gives its inflater back when it is closed.
+type pooled struct{ i *inflater }
 
 func (p *pooled) Read(b []byte) (int, error) {
-	if p.z == nil {
+	if p.i == nil {
 		return 0, errors.New("read of a closed entry")
 	}
-	return p.z.Read(b)
+	return p.i.z.Read(b)
 }
 
 func (p *pooled) Close() error {
-	if p.z == nil {
+	if p.i == nil {
 		return nil
 	}
-	err := p.z.Close()
-	inflaters.Put(p.z)
-	p.z = nil
+	err := p.i.z.Close()
+	p.i.in.Reset(nil)
+	inflaters.Put(p.i)
+	p.i = nil
 	return err
 }
