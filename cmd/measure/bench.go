@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -222,8 +223,28 @@ func (b *bencher) one(w work, who string) (c cost, done bool, err error) {
 			return c, false, err
 		}
 	}
+	if err := warm(dir, w); err != nil {
+		return c, false, err
+	}
 	c, err = costOf(argv)
 	return c, err == nil, err
+}
+
+// warm fills the file system with as much as a work needs, and empties it. In a virtual machine memory that was free for a while may have gone back to
+// the host, and to get it again takes several times as long as to copy a file into it.
+func warm(dir string, w work) error {
+	path, size := filepath.Join(dir, "warm"), int64(256*mib)
+	if w.large {
+		size = 2<<30 + 256*mib
+	}
+	return errors.Join(put(path, 0o600, io.LimitReader(zeros{}, size)), os.Remove(path))
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 // bundle puts a work's bundle into dir and returns its path. An archive is made once and then copied: compressing takes longer than the work.
