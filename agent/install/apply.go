@@ -145,7 +145,7 @@ func (a *application) begin() error {
 	r := a.record
 	r.moves = a.moves
 	for _, s := range []stateFile{left.names, left.list} {
-		r.lists = append(r.lists, savedList{Path: rawPath(s.path), Found: s.found, Mode: s.mode, Content: s.content})
+		r.lists = append(r.lists, savedList{Path: rawPath(s.path), Found: s.found, Mode: s.mode, Content: rawContent(s.content)})
 	}
 	if len(a.foreignMoves()) > 0 {
 		r.replaced = a.plan.request.ReplacedDir

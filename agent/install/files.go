@@ -197,6 +197,12 @@ func (b *builder) add(from *origin, base string, i info, path string, line int) 
 	if old := b.plan.view.gone[place]; old != nil {
 		old.reused = true
 		f.was = &old.info
+		if old.path == path {
+			f.path, path = old.path, old.path // mostly all of them: no second one in memory
+			if place == path {
+				place = path
+			}
+		}
 	}
 	b.files[place] = f
 	if place != path {

@@ -2,7 +2,6 @@ package install
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -163,8 +162,8 @@ func (a *application) writeTransition() error {
 
 func (a *application) transition(l *lists) {
 	left := a.plan.left
-	l.lines.Write(left.list.content[:bytes.LastIndexByte(left.list.content, '\n')+1]) // a line that was cut short does not count
-	l.names.Write(left.names.content)
+	l.lines.WriteString(left.list.content[:strings.LastIndexByte(left.list.content, '\n')+1]) // a line that was cut short does not count
+	l.names.WriteString(left.names.content)
 	for _, s := range a.plan.steps {
 		if s.dir != nil {
 			l.add(s.dir.path)

@@ -100,7 +100,7 @@ func (h *host) treasure() (changed func() string) {
 func FuzzRecord(f *testing.F) {
 	dir := f.TempDir()
 	path := filepath.Join(dir, "g")
-	r := &record{path: path, lists: []savedList{{Path: "/l", Found: true, Mode: 0o644, Content: []byte("x\n")}},
+	r := &record{path: path, lists: []savedList{{Path: "/l", Found: true, Mode: 0o644, Content: "x\n"}},
 		moves:      []*move{{dir: "/d", temp: tempPrefix + "0badcafe-1", name: "n", path: "/d/n"}},
 		attributes: []savedAttributes{{Dir: "/d", Name: "\xff", UID: 1, Lists: map[string][]byte{aclAccess: {1}}}}, replaced: "/replaced"}
 	for _, write := range []func() error{r.begin, r.place, func() error { return r.context("/c") }} {

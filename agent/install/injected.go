@@ -29,7 +29,7 @@ func readInjected(path string) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return injected(instructions), nil
+	return injected([]byte(instructions)), nil
 }
 
 // namesFitLines says whether it can be seen without reading JSON that no string of a JSON text is more than a line or has blanks at its ends, as it

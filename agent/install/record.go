@@ -3,6 +3,7 @@ package install
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,7 +54,22 @@ type savedList struct {
 	Path    rawPath     `json:"path"`
 	Found   bool        `json:"found"`
 	Mode    fs.FileMode `json:"mode"`
-	Content []byte      `json:"content"`
+	Content rawContent  `json:"content"`
+}
+
+// rawContent is written as base64, as the bytes that it is.
+type rawContent string
+
+// MarshalText implements encoding.TextMarshaler.
+func (c rawContent) MarshalText() ([]byte, error) {
+	return base64.StdEncoding.AppendEncode(nil, []byte(c)), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *rawContent) UnmarshalText(text []byte) error {
+	content, err := base64.StdEncoding.AppendDecode(nil, text)
+	*c = rawContent(content)
+	return err
 }
 
 // identity is what is recorded of an info.

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -40,7 +41,7 @@ type remains struct {
 type stateFile struct {
 	path    string
 	found   bool // it was there and can be trusted
-	content []byte
+	content string
 	mode    fs.FileMode
 }
 
@@ -57,13 +58,13 @@ func readRemains(list, instructions string) (*remains, error) {
 	if r.names, err = r.read(list + namesSuffix); err != nil {
 		return nil, err
 	}
-	for name := range backwards(string(r.names.content), 0) {
+	for name := range backwards(r.names.content, 0) {
 		if p, ok := r.accept(name); ok {
 			r.paths = append(r.paths, p)
 		}
 	}
 	odd := len(r.paths) > 0
-	lines := string(r.list.content)
+	lines := r.list.content
 	lines = lines[:strings.LastIndexByte(lines, '\n')+1] // what follows was cut short
 	r.paths = slices.Grow(r.paths, strings.Count(lines, "\n"))
 	for line := range backwards(lines, '\n') {
@@ -164,12 +165,13 @@ func (r *remains) read(path string) (stateFile, error) {
 }
 
 // contentOf reads a list that open has opened.
-func contentOf(f *os.File, is fs.FileInfo) ([]byte, error) {
-	content := bytes.NewBuffer(make([]byte, 0, is.Size()+bytes.MinRead))
-	if _, err := content.ReadFrom(f); err != nil {
-		return nil, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
+func contentOf(f *os.File, is fs.FileInfo) (string, error) {
+	var content strings.Builder
+	content.Grow(int(is.Size()))
+	if _, err := io.Copy(&content, f); err != nil {
+		return "", fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
 	}
-	return content.Bytes(), nil
+	return content.String(), nil
 }
 
 // open opens what read reads, nil if there is nothing to be read.

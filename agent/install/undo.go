@@ -262,7 +262,7 @@ func (u *undoing) list(l savedList) error {
 	if !l.Found {
 		return durable.Remove(string(l.Path))
 	}
-	return durable.WriteFile(string(l.Path), l.Content, l.Mode)
+	return durable.WriteFile(string(l.Path), []byte(l.Content), l.Mode)
 }
 
 // rollBack takes back everything and returns the cause with what could not be taken back.

@@ -25,7 +25,7 @@ func (r *remnant) place() string { return placeOf(r.dir, r.path) }
 type view struct {
 	gone     map[string]*remnant // by place
 	remnants []*remnant          // in the order in which the list removes them
-	listed   map[string]bool     // the paths of the clean-up list
+	listed   map[string]bool     // those paths of the clean-up list that are directories of others
 	real     map[string]string   // a directory's path without links; "" if it does not exist or must not be reached
 	foreign  bool                // follow links that other users may change
 	distrust map[string]bool     // links that are not followed, told already
@@ -34,10 +34,18 @@ type view struct {
 
 // newView executes the clean-up list in thought.
 func newView(left *remains, foreign bool) (*view, error) {
-	v := &view{gone: map[string]*remnant{}, listed: make(map[string]bool, len(left.paths)), real: map[string]string{}, foreign: foreign,
+	v := &view{gone: map[string]*remnant{}, listed: map[string]bool{}, real: map[string]string{}, foreign: foreign,
 		distrust: map[string]bool{}, warnings: left.warnings}
+	above := map[string]bool{}
 	for _, p := range left.paths {
-		v.listed[p] = true
+		for dir := filepath.Dir(p); !above[dir]; dir = filepath.Dir(dir) {
+			above[dir] = true
+		}
+	}
+	for _, p := range left.paths {
+		if above[p] {
+			v.listed[p] = true
+		}
 	}
 	redirected := map[string]bool{}
 	for _, p := range left.paths {
