@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,7 +96,7 @@ func TestInterruptedLocalDownload(t *testing.T) {
 		Location: "s3://releases/app.tgz", Type: "tgz", FileExists: "DISALLOW", GroupID: "local", GroupName: "local", Config: c,
 		Sources: &BundleSources{Config: c, Log: zap.NewNop(), Identity: func(context.Context) (*identity.Identity, error) {
 			return &identity.Identity{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("A", "S", "")}, nil
-		}, Transport: func() (http.RoundTripper, error) { return &http.Transport{}, nil }},
+		}},
 		Log: zap.NewNop(), Out: io.Discard, Console: io.Discard,
 	}
 	ctx, cancel := context.WithCancel(context.Background())

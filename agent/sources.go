@@ -17,9 +17,8 @@ import (
 type BundleSources struct {
 	Config *config.Config
 	// Identity gives region and credentials; it is asked only for S3.
-	Identity func(context.Context) (*identity.Identity, error)
-	// Transport carries what S3 and GitHub are asked; it is asked only for them.
-	Transport func() (http.RoundTripper, error)
+	Identity  func(context.Context) (*identity.Identity, error)
+	Transport http.RoundTripper
 	UserAgent string
 	Log       *zap.Logger
 	WireLog   *zap.Logger // log_aws_wire; nil means none
@@ -35,24 +34,16 @@ func (b *BundleSources) Source(spec *command.Specification) (revision.Source, re
 		if err != nil {
 			return nil, "", fmt.Errorf("cannot download from S3: %w", err)
 		}
-		transport, err := b.Transport()
-		if err != nil {
-			return nil, "", err
-		}
 		s, err := revision.NewS3(revision.S3Options{
 			Region: id.Region, Domain: id.Domain, FIPS: b.Config.UseFIPSMode, EndpointOverride: b.Config.S3EndpointOverride,
-			Credentials: id.Credentials, Transport: transport, UserAgent: b.UserAgent, Log: b.Log, WireLog: b.WireLog,
+			Credentials: id.Credentials, Transport: b.Transport, UserAgent: b.UserAgent, Log: b.Log, WireLog: b.WireLog,
 		}, r.Bucket, r.Key, r.Version, r.ETag)
 		return s, format, err
 	case command.RevisionGitHub:
 		if format == "" {
 			format = gitHubFormat
 		}
-		transport, err := b.Transport()
-		if err != nil {
-			return nil, "", err
-		}
-		s, err := revision.NewGitHub(revision.GitHubOptions{Transport: transport, Token: r.Token, UserAgent: b.UserAgent, Log: b.Log},
+		s, err := revision.NewGitHub(revision.GitHubOptions{Transport: b.Transport, Token: r.Token, UserAgent: b.UserAgent, Log: b.Log},
 			r.Account, r.Repository, r.CommitID, format)
 		if format == revision.Tar {
 			format = revision.TGZ // GitHub's tarball is compressed; the official agents' tar finds out by itself

@@ -109,7 +109,11 @@ func TestAuthorities(t *testing.T) {
 // What is old or vouched for by nobody is refused, by both transports.
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	secure, err := NewTransport(Settings{})
+	both, err := NewTransport(Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := both.current()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +136,7 @@ func TestTLS(t *testing.T) {
 		server.Config.ErrorLog = log.New(io.Discard, "", 0)
 		server.StartTLS()
 		defer server.Close()
-		for kind, base := range map[string]*http.Transport{"": secure.carrier.Load(), "direct ": NewDirectTransport()} {
+		for kind, base := range map[string]*http.Transport{"": secure, "direct ": NewDirectTransport()} {
 			transport := base.Clone()
 			transport.Proxy = nil
 			if tt.trusted {
@@ -174,7 +178,11 @@ func TestBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base.carrier.Load().Proxy = nil
+	carrier, err := base.current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	carrier.Proxy = nil
 	for _, tt := range []struct {
 		path  string
 		limit int64

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -92,7 +91,9 @@ func deployLocal(cmd *cobra.Command, d *agent.LocalDeployment, file string) erro
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	d.Config, d.Guard, d.Log = c, guard, log
-	d.Sources = localSources(ctx, c, log, guard)
+	if d.Sources, err = localSources(ctx, c, log, guard); err != nil {
+		return err
+	}
 	d.Out, d.Console, d.Progress = safeWriter{cmd.OutOrStdout()}, console, console.progress()
 	return d.Run(ctx)
 }
@@ -109,14 +110,15 @@ func namedEvents(list string) (events []string) {
 }
 
 // localSources are the places where a local deployment's bundle may be.
-func localSources(ctx context.Context, c *config.Config, log *zap.Logger, guard *custody.Guard) agent.Sources {
+func localSources(ctx context.Context, c *config.Config, log *zap.Logger, guard *custody.Guard) (agent.Sources, error) {
+	transport, err := network.NewTransport(networkSettings(c, guard))
+	if err != nil {
+		return nil, err
+	}
 	resolver := identity.New(identity.Options{Config: c, Log: log, Secrets: &known, Guard: guard})
 	resolve := sync.OnceValues(func() (*identity.Identity, error) { return resolver.Resolve(ctx) }) // only S3 needs it
 	return &agent.BundleSources{
-		Config: c, UserAgent: userAgent(), Log: log,
+		Config: c, Transport: transport, UserAgent: userAgent(), Log: log,
 		Identity: func(context.Context) (*identity.Identity, error) { return resolve() },
-		Transport: sync.OnceValues(func() (http.RoundTripper, error) {
-			return network.NewTransport(networkSettings(c, guard))
-		}),
-	}
+	}, nil
 }

@@ -125,7 +125,9 @@ func showPlan(cmd *cobra.Command, d *agent.LocalDeployment, file string, asJSON 
 	d.Config, d.Log = c, quietLog(c)
 	d.Guard = custody.NewGuard(c.RequireProtectedFiles, d.Log)
 	learnConfiguration(c)
-	d.Sources = localSources(ctx, c, d.Log, d.Guard)
+	if d.Sources, err = localSources(ctx, c, d.Log, d.Guard); err != nil {
+		return err
+	}
 	plan, err := d.Plan(ctx)
 	var invalid *agent.InvalidError
 	if errors.As(err, &invalid) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 
@@ -133,7 +132,7 @@ func daemon(file string, stop, abandon context.Context) (err error) {
 	}
 	sources := &agent.BundleSources{
 		Config: c, Identity: func(context.Context) (*identity.Identity, error) { return id, nil },
-		Transport: func() (http.RoundTripper, error) { return transport, nil }, UserAgent: userAgent(), Log: log, WireLog: wire,
+		Transport: transport, UserAgent: userAgent(), Log: log, WireLog: wire,
 	}
 	a, err := agent.New(agent.Options{
 		Config: c, HostIdentifier: id.HostIdentifier, Service: client, Throttled: gate.Throttled, Verifier: verifier, Sources: sources,
