@@ -61,10 +61,10 @@ demo: build ## play three deployments, blue/green included, on this machine
 # The race detector needs a C compiler; a machine without one still runs every test.
 test: ## run all tests, with the race detector where there is a C compiler
 	@if command -v "$$(go env CC)" >/dev/null; then \
-		set -x; CGO_ENABLED=1 go test -race -parallel 8 -timeout 10m ./...; \
+		set -x; CGO_ENABLED=1 go test -race -parallel 8 -timeout 15m ./...; \
 	else \
 		echo "no C compiler ($$(go env CC)): running the tests without the race detector"; \
-		go test -parallel 8 -timeout 10m ./...; \
+		go test -parallel 8 -timeout 15m ./...; \
 	fi
 
 chaos: ## kill and fault the agent at every step of a deployment, compare with an undisturbed one (some minutes)
