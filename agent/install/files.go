@@ -197,11 +197,8 @@ func (b *builder) add(from *origin, base string, i info, path string, line int) 
 	if old := b.plan.view.gone[place]; old != nil {
 		old.reused = true
 		f.was = &old.info
-		if old.path == path {
-			f.path, path = old.path, old.path // mostly all of them: no second one in memory
-			if place == path {
-				place = path
-			}
+		if old.path == path { // as mostly: no path is in memory twice
+			f.path, place = old.path, placeOf(dir, old.path)
 		}
 	}
 	b.files[place] = f

@@ -27,7 +27,7 @@ func readInjected(path string) (map[string]bool, error) {
 	}
 	instructions, err := contentOf(f, is)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot read the previous revision's instructions: %w", err)
 	}
 	return injected([]byte(instructions)), nil
 }

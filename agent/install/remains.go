@@ -158,7 +158,7 @@ func (r *remains) read(path string) (stateFile, error) {
 	}
 	defer f.Close()
 	if s.content, err = contentOf(f, fi); err != nil {
-		return s, err
+		return s, fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
 	}
 	s.found, s.mode = true, fi.Mode().Perm()
 	return s, nil
@@ -169,7 +169,7 @@ func contentOf(f *os.File, is fs.FileInfo) (string, error) {
 	var content strings.Builder
 	content.Grow(int(is.Size()))
 	if _, err := io.Copy(&content, f); err != nil {
-		return "", fmt.Errorf("cannot read the previous revision's clean-up list: %w", err)
+		return "", err
 	}
 	return content.String(), nil
 }
