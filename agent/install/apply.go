@@ -1,7 +1,6 @@
 package install
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -75,6 +74,11 @@ type application struct {
 	to      handles
 	// staged says where a new directory is until it is put in place: its own place to the temporary one, for the outermost ones.
 	staged map[string]string
+	// inStaged is what stagedDir has said of a directory: most files follow others of the same one.
+	inStaged struct {
+		dir, place string
+		inside     bool
+	}
 	moves  []*move
 	record *record  // what to do if something fails
 	old    []*move  // moves whose temporary name holds what stood at the place
@@ -119,11 +123,7 @@ func (a *application) run() error {
 	}
 	digest := sha256.New()
 	err := durable.Write(p.request.InstructionsFile, p.request.stateMode(), func(w io.Writer) error {
-		out := bufio.NewWriter(io.MultiWriter(w, digest))
-		if err := p.writeInstructions(out); err != nil {
-			return err
-		}
-		return out.Flush()
+		return p.writeInstructions(io.MultiWriter(w, digest))
 	})
 	if err != nil {
 		return err
@@ -229,6 +229,7 @@ func (a *application) prepare() {
 			}
 			m := temp(s.dir.dir, s.dir.name, s.dir.path, was)
 			a.staged[filepath.Join(s.dir.dir, s.dir.name)] = filepath.Join(m.dir, m.temp)
+			a.inStaged.dir = ""
 		case s.file != nil && !s.file.unchanged:
 			files++
 			bytes += s.file.info.size
@@ -241,14 +242,19 @@ func (a *application) prepare() {
 
 // stagedDir returns where a directory is before things are put in place, and whether that is under a temporary name.
 func (a *application) stagedDir(dir string) (string, bool) {
-	for at := dir; ; at = filepath.Dir(at) {
-		if temp, ok := a.staged[at]; ok {
-			return temp + strings.TrimPrefix(dir, at), true
-		}
-		if at == filepath.Dir(at) {
-			return dir, false
+	if last := &a.inStaged; last.dir != dir {
+		last.dir, last.place, last.inside = dir, dir, false
+		for at := dir; ; at = filepath.Dir(at) {
+			if temp, ok := a.staged[at]; ok {
+				last.place, last.inside = temp+strings.TrimPrefix(dir, at), true
+				break
+			}
+			if at == filepath.Dir(at) {
+				break
+			}
 		}
 	}
+	return a.inStaged.place, a.inStaged.inside
 }
 
 // change gives something the owner, mode and lists that the grants say.

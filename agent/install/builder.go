@@ -20,7 +20,8 @@ type builder struct {
 	files    map[string]*fileStep // by place
 	byPath   map[string]*fileStep // where the path is not the place
 	accounts accounts
-	expanded int // entries found through links to directories
+	expanded int                                            // entries found through links to directories
+	list     func(dir string, each func(named) error) error // the revision's directories, as the plan's reader has them
 }
 
 func newBuilder(ctx context.Context, r Request, o options, root string, left *remains) *builder {
@@ -43,6 +44,12 @@ func (b *builder) run() error {
 		return fmt.Errorf("cannot see what the previous revision left: %w", err)
 	}
 	p.warnings = append(p.warnings, p.view.warnings...)
+	b.list = p.reader.list
+	if p.reader == (unpacked{}) {
+		r := newAhead()
+		defer r.stop()
+		b.list = r.list
+	}
 	for i := range p.request.AppSpec.Files {
 		if err := b.mapping(&p.request.AppSpec.Files[i]); err != nil {
 			return err

@@ -16,6 +16,8 @@ func (b *builder) compare() error {
 		files := batch
 		batch = nil
 		readers.Do(func() error {
+			c := comparer{of: b.plan.reader}
+			defer c.close()
 			for _, f := range files {
 				if readers.Failed() {
 					return nil
@@ -23,8 +25,7 @@ func (b *builder) compare() error {
 				if err := b.ctx.Err(); err != nil {
 					return err
 				}
-				place := placeOf(f.dir, f.path)
-				f.unchanged = plain(place) && b.plan.reader.same(filepath.Join(f.origin.from, f.name()), place)
+				f.unchanged = c.installed(f)
 			}
 			return nil
 		})
@@ -48,6 +49,31 @@ func (b *builder) compare() error {
 	}
 	read()
 	return readers.Wait()
+}
+
+// comparer compares files of the revision with what stands at their places. It is not for several goroutines.
+type comparer struct {
+	of       reader
+	from, to handles
+}
+
+func (c *comparer) close() {
+	c.from.close()
+	c.to.close()
+}
+
+// installed says whether a file stands at its place already, but for what settled looks at.
+func (c *comparer) installed(f *fileStep) bool {
+	if c.of != (unpacked{}) {
+		place := placeOf(f.dir, f.path)
+		return plain(place) && c.of.same(filepath.Join(f.origin.from, f.name()), place)
+	}
+	from, err := c.from.in(f.origin.from)
+	if err != nil {
+		return false
+	}
+	to, err := c.to.in(f.dir)
+	return err == nil && to.installed(f.name(), from, f.name())
 }
 
 // settled says whether size, time, owner and mode are what the Install would give.

@@ -140,7 +140,7 @@ func (b *builder) walk(dir, rel, written, dest string, line int, walked []string
 		return err
 	}
 	here := &origin{from: dir, source: rel, written: written}
-	err := b.plan.reader.list(dir, func(e named) error {
+	err := b.list(dir, func(e named) error {
 		if linked {
 			most := cmp.Or(b.plan.options.maxExpanded, maxExpanded)
 			if b.expanded++; b.expanded == most {
@@ -175,7 +175,7 @@ func (b *builder) add(from *origin, base string, i info, path string, line int) 
 	}
 	f := &fileStep{path: path, dir: dir, origin: from, info: i, was: nothing}
 	place := placeOf(dir, path)
-	if !b.source(f, filepath.Join(from.from, base), line) {
+	if !b.source(f, line) {
 		return
 	}
 	if b.made[place] != nil {
@@ -209,17 +209,17 @@ func (b *builder) add(from *origin, base string, i info, path string, line int) 
 }
 
 // source checks that the file can be taken from the revision.
-func (b *builder) source(f *fileStep, from string, line int) bool {
+func (b *builder) source(f *fileStep, line int) bool {
 	switch f.info.kind {
 	case link:
-		text, err := b.plan.reader.text(from)
+		text, err := b.plan.reader.text(filepath.Join(f.origin.from, f.name()))
 		if err != nil {
 			b.problem(line, f.source(), "", "cannot read the link %s of the revision: %v", show(f.source()), err)
 			return false
 		}
 		f.text = text
 	case regular:
-		if err := b.plan.reader.mayRead(from, f.info); err != nil {
+		if err := b.plan.reader.mayRead(f.origin.from, f.name(), f.info); err != nil {
 			b.problem(line, f.source(), "", "cannot read %s of the revision: %v", show(f.source()), err)
 			return false
 		}

@@ -191,5 +191,8 @@ func aclSupport() string { return "this system's access control lists are not su
 // plain says whether a file has nothing that a fresh copy would not have, which cannot be told here.
 func plain(string) bool { return false }
 
+// installed says the same of a name, see plain.
+func (h *handle) installed(string, *handle, string) bool { return false }
+
 // syncAll does nothing: there is no call for it.
 func syncAll(string) error { return nil }

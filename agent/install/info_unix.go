@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -24,11 +25,11 @@ func infoOf(fi fs.FileInfo) info {
 }
 
 // mayRead says whether this process may read the file. The owner's bits decide about the owner, whatever the lists say.
-func mayRead(path string, i info) error {
+func mayRead(dir, name string, i info) error {
 	if i.uid == thisUser && i.mode&0o400 != 0 {
 		return nil
 	}
-	return unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS)
+	return unix.Faccessat(unix.AT_FDCWD, filepath.Join(dir, name), unix.R_OK, unix.AT_EACCESS)
 }
 
 // mayGive says why this process may not make files belong to this user and group, or nothing. Only root may give files away; others may

@@ -3,6 +3,7 @@ package install
 import (
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 func infoOf(fi fs.FileInfo) info {
@@ -11,8 +12,8 @@ func infoOf(fi fs.FileInfo) info {
 }
 
 // mayRead says whether this process may read the file.
-func mayRead(path string, _ info) error {
-	f, err := os.Open(path)
+func mayRead(dir, name string, _ info) error {
+	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ type reader interface {
 	text(link string) (string, error)
 	// list calls each for every entry of a directory. An error of each ends it and is returned as it is.
 	list(dir string, each func(named) error) error
-	mayRead(path string, i info) error
+	mayRead(dir, name string, i info) error
 	open(path string) (io.ReadCloser, error)
 	// same says whether a file has the content of the one that stands at a place of the host.
 	same(path, place string) bool
@@ -56,39 +56,56 @@ type unpacked struct{}
 
 func (unpacked) resolve(path string) (string, error)     { return filepath.EvalSymlinks(path) }
 func (unpacked) text(link string) (string, error)        { return os.Readlink(link) }
-func (unpacked) mayRead(path string, i info) error       { return mayRead(path, i) }
+func (unpacked) mayRead(dir, name string, i info) error  { return mayRead(dir, name, i) }
 func (unpacked) open(path string) (io.ReadCloser, error) { return openRegular(path) }
 
 func (unpacked) look(path string) (info, error) { return lstat(path) }
 
 func unreadable(err error) error { return fmt.Errorf("cannot read the revision: %w", err) }
 
-// listedAtOnce is how many names of a directory are read at a time: one can have a hundred thousand, and what is said of each is short-lived.
-const listedAtOnce = 1024
+// listedAtOnce is how many entries of a directory are read at a time: one can have a hundred thousand.
+const listedAtOnce = 256
 
 // list has the entries in the order in which the file system has them.
-func (unpacked) list(dir string, each func(named) error) error {
+func (r unpacked) list(dir string, each func(named) error) (err error) {
+	r.pieces(dir, func(p piece) bool {
+		for _, e := range p.entries {
+			if err = each(e); err != nil {
+				return false
+			}
+		}
+		err = p.err
+		return true
+	})
+	return err
+}
+
+// pieces reads a directory as long as take takes more of it.
+func (unpacked) pieces(dir string, take func(piece) bool) {
 	d, err := openSeen(dir)
 	if err != nil {
-		return unreadable(err)
+		take(piece{err: unreadable(err)})
+		return
 	}
 	defer d.Close()
 	for {
 		names, err := d.Readdirnames(listedAtOnce)
 		if err == io.EOF {
-			return nil
+			return
+		}
+		p := piece{entries: make([]named, 0, len(names))}
+		for _, name := range names {
+			var i info
+			if i, err = lookIn(d, name); err != nil {
+				break
+			}
+			p.entries = append(p.entries, named{name, i})
 		}
 		if err != nil {
-			return unreadable(err)
+			p.err = unreadable(err)
 		}
-		for _, name := range names {
-			i, err := lookIn(d, name)
-			if err != nil {
-				return unreadable(err)
-			}
-			if err := each(named{name, i}); err != nil {
-				return err
-			}
+		if !take(p) || err != nil {
+			return
 		}
 	}
 }
@@ -193,7 +210,7 @@ func (p packed) list(dir string, each func(named) error) error {
 }
 
 // mayRead goes by the mode, because the file will be this process's own, or this process is root's.
-func (p packed) mayRead(_ string, i info) error {
+func (p packed) mayRead(_, _ string, i info) error {
 	if me := thisUser; me > 0 && i.uid == me && i.mode&0o400 == 0 {
 		return syscall.EACCES
 	}

@@ -8,22 +8,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sameFiles says whether two regular files have the same content; what cannot be read is not the same. Thousands of files are compared, so there is
-// no more than the system calls that it takes.
+// sameFiles says whether two regular files have the same content; what cannot be read is not the same.
 func sameFiles(one, other string) bool {
-	x, size, ok := openToCompare(one)
+	x, size, ok := openToCompare(unix.AT_FDCWD, one)
 	if !ok {
 		return false
 	}
 	defer unix.Close(x)
-	y, otherSize, ok := openToCompare(other)
+	y, otherSize, ok := openToCompare(unix.AT_FDCWD, other)
 	if !ok {
 		return false
 	}
 	defer unix.Close(y)
-	if size != otherSize {
-		return false
-	}
+	return size == otherSize && sameBytes(x, y, size)
+}
+
+// sameBytes compares two files of that size. Thousands are compared, so there is no more than the system calls that it takes.
+func sameBytes(x, y int, size int64) bool {
 	buffer := comparing.Get().(*[]byte)
 	defer comparing.Put(buffer)
 	p, q := (*buffer)[:comparedAtOnce], (*buffer)[comparedAtOnce:]
@@ -39,9 +40,10 @@ func sameFiles(one, other string) bool {
 	return true
 }
 
-func openToCompare(path string) (fd int, size int64, ok bool) {
+// openToCompare opens a regular file by its path from an open directory.
+func openToCompare(dir int, path string) (fd int, size int64, ok bool) {
 	for {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		fd, err := unix.Openat(dir, path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err == unix.EINTR {
 			continue
 		}

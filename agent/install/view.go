@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"codedeploy-agent/agent/crew"
 )
 
 // remnant is something of the previous revision that the next Install removes or replaces.
@@ -48,36 +51,66 @@ func newView(left *remains, foreign bool) (*view, error) {
 		}
 	}
 	redirected := map[string]bool{}
+	all := make([]remnant, 0, len(left.paths))
 	for _, p := range left.paths {
-		if err := v.remove(p, redirected); err != nil {
+		dir, err := v.reach(p, redirected)
+		if err != nil {
+			return nil, err
+		}
+		if dir != "" {
+			all = append(all, remnant{path: p, dir: dir})
+		}
+	}
+	if err := lookAtAll(all); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if err := v.remove(&all[i]); err != nil {
 			return nil, err
 		}
 	}
 	return v, nil
 }
 
-func (v *view) remove(path string, redirected map[string]bool) error {
+// reach returns where the directory of a listed path is, or "" if it cannot or must not be reached.
+func (v *view) reach(path string, redirected map[string]bool) (string, error) {
 	parent := filepath.Dir(path)
 	if v.redirected(parent, redirected) {
 		v.warnings = append(v.warnings, Problem{Path: path,
 			Message: show(path) + " of the previous revision is not removed: a directory that was installed there is a link now",
 			Hint:    "remove the file by hand where the link leads, if it is not needed"})
+		return "", nil
+	}
+	return v.canonical(parent)
+}
+
+// lookAtAll finds out what stands at places, which all processors share.
+func lookAtAll(places []remnant) error {
+	var lookers crew.Crew
+	for some := range slices.Chunk(places, batchFiles) {
+		lookers.Do(func() error {
+			var dirs handles
+			defer dirs.close()
+			for i := range some {
+				r := &some[i]
+				h, err := dirs.in(r.dir)
+				if err == nil {
+					r.info, err = h.look(r.name())
+				}
+				if err != nil && !missing(err) && !tooLong(err) {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return lookers.Wait()
+}
+
+// remove notes that something will be gone, if it will.
+func (v *view) remove(r *remnant) error {
+	if r.info.kind == absent || v.gone[r.place()] != nil { // or it is listed twice
 		return nil
-	}
-	dir, err := v.canonical(parent)
-	if err != nil || dir == "" {
-		return err
-	}
-	r := &remnant{path: path, dir: dir}
-	if v.gone[r.place()] != nil {
-		return nil // listed twice
-	}
-	r.info, err = lstat(r.place())
-	if missing(err) || tooLong(err) {
-		return nil
-	}
-	if err != nil {
-		return err
 	}
 	r.temporary = temporaryName(r.name())
 	if r.info.kind == directory && !r.temporary {

@@ -145,7 +145,7 @@ func (c *copier) directory(in *os.Root, base, name string) error {
 			return err
 		}
 		at := path.Join(name, e.Name())
-		if err := c.entry(from, e.Name(), at); err != nil {
+		if err := c.entry(from, e, at); err != nil {
 			return ofEntry(at, err)
 		}
 	}
@@ -155,11 +155,12 @@ func (c *copier) directory(in *os.Root, base, name string) error {
 // maxDepth is how many directories deep a local directory may be: no honest one is deeper, and each level costs an open directory.
 const maxDepth = 512
 
-func (c *copier) entry(from *handle, base, at string) error {
+func (c *copier) entry(from *handle, e fs.DirEntry, at string) error {
 	if strings.Count(at, "/") >= maxDepth {
 		return fmt.Errorf("it lies more than %d directories deep", maxDepth)
 	}
-	info, err := from.Lstat(base)
+	base := e.Name()
+	info, err := e.Info() // which a directory that is read through a Root knows already
 	if err != nil {
 		return err
 	}
@@ -264,24 +265,29 @@ var errBecameSpecial = errors.New("it became a special file while it was being c
 
 // preserved are the attributes of an entry as they are.
 func preserved(info fs.FileInfo) attributes {
-	m := info.Mode()
-	a := attributes{mode: uint32(m.Perm()), uid: -1, gid: -1, mtime: info.ModTime()}
-	for _, s := range special {
-		if m&s.flag != 0 {
-			a.mode |= s.bit
-		}
-	}
-	if os.Geteuid() == 0 {
+	a := attributes{mode: permissions(info.Mode()), uid: -1, gid: -1, mtime: info.ModTime()}
+	if givesAway {
 		a.uid, a.gid = ownerOf(info)
 	}
 	return a
 }
 
+// permissions are those of a mode as attributes have them.
+func permissions(m fs.FileMode) uint32 {
+	bits := uint32(m.Perm())
+	for _, s := range special {
+		if m&s.flag != 0 {
+			bits |= s.bit
+		}
+	}
+	return bits
+}
+
 // renewed are the attributes of a new file or directory made after an entry.
 func renewed(info fs.FileInfo) attributes {
-	a := preserved(info)
-	if info.IsDir() {
-		a.mode = 0o755
+	mode := uint32(0o755)
+	if !info.IsDir() {
+		mode = permissions(info.Mode())
 	}
-	return attributes{mode: a.mode &^ 0o022, uid: -1, gid: -1}
+	return attributes{mode: mode &^ 0o022, uid: -1, gid: -1}
 }

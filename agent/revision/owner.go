@@ -8,6 +8,9 @@ import (
 	"strconv"
 )
 
+// givesAway says whether this process is root, who may give files away. It stays who it is, and for each file to ask is a system call.
+var givesAway = os.Geteuid() == 0
+
 // owners finds out to whom the entries of a tar belong, as GNU tar does without --numeric-owner: by name where this host has a
 // user or group of that name, else by number. Only root can give files away, so for others every owner is -1.
 type owners struct {
@@ -16,7 +19,7 @@ type owners struct {
 }
 
 func newOwners(ignore bool) *owners {
-	return &owners{apply: !ignore && os.Geteuid() == 0, users: map[string]int{}, groups: map[string]int{}}
+	return &owners{apply: !ignore && givesAway, users: map[string]int{}, groups: map[string]int{}}
 }
 
 func (o *owners) of(h *tar.Header) (uid, gid int, err error) {
