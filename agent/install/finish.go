@@ -182,7 +182,7 @@ func (a *application) transition(l *lists) {
 			dir, name = s.file.dir, s.file.name()
 		}
 		if place, inside := a.stagedDir(dir); inside {
-			l.add(filepath.Join(place, name))
+			l.addIn(place, name)
 		}
 	}
 }

@@ -224,6 +224,18 @@ func (l *lists) add(path string) {
 	l.names.WriteByte(0)
 }
 
+// addIn notes a name in a directory other than the root, mostly without making a string of it.
+func (l *lists) addIn(dir, name string) {
+	if !fitsLine(dir) || !fitsLine(name) {
+		l.add(filepath.Join(dir, name))
+		return
+	}
+	l.lines.WriteString(dir)
+	l.lines.WriteByte(filepath.Separator)
+	l.lines.WriteString(name)
+	l.lines.WriteByte('\n')
+}
+
 // addContext notes an SELinux rule. One whose path does not fit a line is not noted.
 func (l *lists) addContext(path string) {
 	if fitsLine(path) {
