@@ -24,7 +24,7 @@ import (
 	"codedeploy-agent/agent/secrets"
 	"codedeploy-agent/agent/store"
 	"codedeploy-agent/agent/supervisor"
-	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/runner"
 )
 
 // Service is the CodeDeploy command service as the agent sees it.
@@ -193,8 +193,8 @@ func (a *Agent) takeUp(ctx context.Context) {
 // reported once and no agent after this one reports it again.
 func (a *Agent) takeOver(t store.Tracked) {
 	a.log.Warn("reporting a command that another agent was interrupted in", zap.String("deployment", t.Deployment))
-	recorded := a.finish(&journal.Entry{CommandID: t.HostCommand, DeploymentID: t.Deployment, Began: time.Now()}, "", &hooks.Failure{
-		Code: hooks.CodeAfterRestart, Message: "the agent was restarted while this lifecycle event was in progress; it is not known how far it got"})
+	recorded := a.finish(&journal.Entry{CommandID: t.HostCommand, DeploymentID: t.Deployment, Began: time.Now()}, "", &runner.Failure{
+		Code: runner.CodeAfterRestart, Message: "the agent was restarted while this lifecycle event was in progress; it is not known how far it got"})
 	if recorded {
 		a.untrack(t.Deployment)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"codedeploy-agent/agent/dryrun"
 	"codedeploy-agent/agent/install"
-	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/runner"
 )
 
 // DryRun is what deployments did on a copy-on-write view of a host. It has the shape of a Plan, and what only shows when hooks run.
@@ -91,7 +91,7 @@ func HookMessage(run int, r HookResult) DryRunMessage {
 	h := &DryRunHook{Run: run, Event: r.Event, Location: r.Script.Location, Deployment: r.Deployment, RunAs: r.Script.RunAs, Sudo: r.Script.Sudo,
 		Timeout: int(r.Script.Timeout.Seconds()), Result: succeeded, Code: r.Record.Code, ExitCode: r.Record.ExitCode,
 		Duration: r.Record.Ended.Sub(r.Record.Began).Seconds(), Output: strings.Join(r.Record.Tail, "")}
-	if h.Code != hooks.CodeSuccess {
+	if h.Code != runner.CodeSuccess {
 		h.Result = failed
 	}
 	m := DryRunMessage{Hook: h}

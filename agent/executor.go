@@ -22,6 +22,7 @@ import (
 	"codedeploy-agent/agent/store"
 	"codedeploy-agent/appspec"
 	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/runner"
 )
 
 // Sources says where a deployment's bundle comes from. The daemon's sources need an identity, a local deployment's may not.
@@ -55,7 +56,7 @@ type HookResult struct {
 	// Deployment is whose revision the script is of.
 	Deployment string
 	Script     appspec.Script
-	Record     *hooks.Record
+	Record     *runner.Record
 }
 
 // watch shows how far a piece of work is until stop is called: to people if some wait for it, else in the log.
@@ -114,7 +115,7 @@ func (e Execution) note(format string, args ...any) {
 	}
 }
 
-// Execute executes one command and returns a note for the service about its success. A script that failed is a *hooks.Failure. A command
+// Execute executes one command and returns a note for the service about its success. A script that failed is a *runner.Failure. A command
 // that was cut off by the end of an agent can be executed again with the same Execution.Dir.
 func (x *Executor) Execute(ctx context.Context, name string, spec *command.Specification, e Execution) (note string, err error) {
 	deployment := x.store.Deployment(spec.GroupID, spec.DeploymentID)
@@ -171,7 +172,7 @@ func (x *Executor) runEvent(ctx context.Context, event string, spec *command.Spe
 		Log:        x.log.With(logFields(event, spec)...).With(zap.String("revision", whose.ID)),
 	}
 	if x.ended != nil {
-		run.Ended = func(s appspec.Script, r *hooks.Record) { x.ended(HookResult{event, whose.ID, s, r}) }
+		run.Ended = func(s appspec.Script, r *runner.Record) { x.ended(HookResult{event, whose.ID, s, r}) }
 	}
 	if x.config.EnableDeploymentsLog {
 		if err := x.store.MakeDeploymentLogs(); err != nil {

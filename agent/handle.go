@@ -14,6 +14,7 @@ import (
 	"codedeploy-agent/appspec/plaintext"
 	"codedeploy-agent/hooks"
 	"codedeploy-agent/hooks/faultpoint"
+	"codedeploy-agent/hooks/runner"
 )
 
 // handle takes a command from its specification to its result. Whatever fails on the way is the command's result: the
@@ -206,7 +207,7 @@ func (a *Agent) resume(ctx context.Context, entry *journal.Entry) {
 	// half-way. For everything else there must be somebody who waits for it.
 	if !progress.Vanished && !progress.Running {
 		if time.Since(entry.Began) > eventLimit {
-			a.finish(entry, "", &hooks.Failure{Code: hooks.CodeAfterRestart, Message: fmt.Sprintf(
+			a.finish(entry, "", &runner.Failure{Code: runner.CodeAfterRestart, Message: fmt.Sprintf(
 				"the agent was not running for longer than a lifecycle event may take; %s was begun at %s and is not continued", entry.CommandName,
 				entry.Began.Format(time.RFC3339))})
 			return
@@ -248,8 +249,8 @@ func (a *Agent) result(note string, err error) *journal.Result {
 	if err == nil {
 		return r
 	}
-	r.Status, r.ErrorCode, r.Message = command.StatusFailed, hooks.CodeUnknown, a.secrets.Redact(plaintext.Text(err.Error()))
-	var failure *hooks.Failure
+	r.Status, r.ErrorCode, r.Message = command.StatusFailed, runner.CodeUnknown, a.secrets.Redact(plaintext.Text(err.Error()))
+	var failure *runner.Failure
 	if errors.As(err, &failure) {
 		r.ErrorCode, r.ScriptName, r.Log = failure.Code, plaintext.Line(failure.Script), failure.Log
 	}

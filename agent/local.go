@@ -22,6 +22,7 @@ import (
 	"codedeploy-agent/appspec/expression"
 	"codedeploy-agent/appspec/plaintext"
 	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/runner"
 )
 
 // LocalDeployment is a deployment of a bundle to this host without the service, as the official codedeploy-local does it.
@@ -93,7 +94,7 @@ func (l *LocalDeployment) Run(ctx context.Context) error {
 			if ctx.Err() != nil && event == hooks.DownloadBundle { // nobody will go on with it: the next deployment has another id
 				err = errors.Join(err, discardBundle(deployment))
 			}
-			var failure *hooks.Failure
+			var failure *runner.Failure
 			if errors.As(err, &failure) {
 				whose, _, _ := x.scripts(event, spec)
 				fmt.Fprintf(l.Out, "Your local deployment failed while trying to execute your script at %s/%s\n", whose.Archive(), plaintext.Line(failure.Script))

@@ -107,7 +107,7 @@ func Environment(agentEnv []string, event string, d Deployment, rules Environmen
 		}
 		env = append(env, kv)
 	}
-	for _, name := range sortedKeys(set) {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
 		env = append(env, name+"="+strings.ReplaceAll(set[name], "\x00", ""))
 	}
 	return env
@@ -123,13 +123,4 @@ func programPath(path string, strict bool) string {
 		info, err := os.Stat(dir)
 		return strict && runtime.GOOS != "windows" && err == nil && info.Mode().Perm()&0o002 != 0
 	}), string(filepath.ListSeparator))
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

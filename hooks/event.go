@@ -1,5 +1,5 @@
-// Package hooks is the lifecycle events of a deployment: their order, whose scripts run, running a script, its output and
-// its result. A script is run by a small process of its own, the runner, so that it outlives the agent that started it.
+// Package hooks is the lifecycle events of a deployment: their order, whose scripts run, and running them one after another. Each is run by a
+// small process of its own, the runner, so that it outlives the agent that started it.
 package hooks
 
 import "slices"

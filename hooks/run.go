@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/hooks/runner"
 )
 
 // Run is one lifecycle event of a deployment whose scripts are to be run.
@@ -37,25 +38,25 @@ type Run struct {
 	// Note is told which script begins and ends; nil means that nobody wants to know.
 	Note func(step string)
 	// Ended gets the record of each script that has ended; nil means that nobody wants to know.
-	Ended func(appspec.Script, *Record)
+	Ended func(appspec.Script, *runner.Record)
 	Log   *zap.Logger
 }
 
-// Do runs the event's scripts in order and returns when the last has ended or one has failed; the error is then a *Failure.
+// Do runs the event's scripts in order and returns when the last has ended or one has failed; the error is then a *runner.Failure.
 // A script goes on when ctx ends or the agent dies; Do then returns ctx's error, and a later Do with the same Dir
 // waits for it. A script that ended without a record, because the host or the runner went down, fails the event with
-// CodeAfterRestart.
+// runner.CodeAfterRestart.
 func (r *Run) Do(ctx context.Context) error {
 	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
 		return fmt.Errorf("cannot run the scripts of %s: %w", r.Event, err)
 	}
-	var tail Tail
+	var tail runner.Tail
 	for i, script := range r.Scripts {
 		record, err := r.script(ctx, i, script)
 		var vanished *vanishedError
 		switch {
 		case errors.As(err, &vanished):
-			return &Failure{Code: CodeAfterRestart, Script: script.Location, Log: tail.String(),
+			return &runner.Failure{Code: runner.CodeAfterRestart, Script: script.Location, Log: tail.String(),
 				Message: fmt.Sprintf("script %s was interrupted: its process ended without a result, as when the host goes down; "+
 					"whether it did its work is unknown", script.Location)}
 		case err != nil:
@@ -74,8 +75,8 @@ func (r *Run) Do(ctx context.Context) error {
 		r.Log.Info("script ended", zap.String("script", script.Location), zap.Int("exit_code", record.ExitCode),
 			zap.String("signal", record.Signal), zap.Duration("took", record.Ended.Sub(record.Began)),
 			zap.Duration("cpu", record.UserCPU+record.SystemCPU), zap.Int64("max_rss", record.MaxRSS))
-		if record.Code != CodeSuccess {
-			return &Failure{Code: record.Code, Script: script.Location, Message: record.Message, Log: tail.String()}
+		if record.Code != runner.CodeSuccess {
+			return &runner.Failure{Code: record.Code, Script: script.Location, Message: record.Message, Log: tail.String()}
 		}
 	}
 	return nil
@@ -93,12 +94,12 @@ type vanishedError struct{}
 func (*vanishedError) Error() string { return "the script's process ended without a record" }
 
 // script runs one script, or finds out what became of it.
-func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*Record, error) {
-	f := filesOf(r.Dir, number)
-	if record, err := readRecord(f.record); record != nil || err != nil {
+func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*runner.Record, error) {
+	f := runner.FilesOf(r.Dir, number)
+	if record, err := f.Record(); record != nil || err != nil {
 		return record, err
 	}
-	if running, err := locked(f.lock); err != nil {
+	if running, err := f.Running(); err != nil {
 		return nil, err
 	} else if running {
 		r.Log.Info("waiting for a script that an earlier agent started", zap.String("script", script.Location))
@@ -106,7 +107,7 @@ func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*R
 			return record, err
 		}
 	}
-	if begun, err := f.wasBegun(); err != nil {
+	if begun, err := f.WasBegun(); err != nil {
 		return nil, err
 	} else if begun {
 		record, _, err := r.outcome(ctx, f)
@@ -115,7 +116,7 @@ func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*R
 	r.Log.Info("running script", zap.String("script", script.Location), zap.String("run_as", script.RunAs),
 		zap.Bool("sudo", script.Sudo), zap.Duration("timeout", script.Timeout))
 	r.note("script %d begun: %s", number+1, script.Location)
-	job := Job{
+	job := runner.Job{
 		Event: r.Event, Deployment: r.Deployment.ID, Archive: r.Archive, Location: script.Location, RunAs: script.RunAs,
 		Sudo: script.Sudo, Timeout: script.Timeout, First: number == 0, ScriptsLog: r.ScriptsLog,
 		DeploymentsLog: r.DeploymentsLog, LogMode: r.LogMode, Raw: r.Raw, Live: r.Live != nil,
@@ -123,7 +124,7 @@ func (r *Run) script(ctx context.Context, number int, script appspec.Script) (*R
 	}
 	env := Environment(os.Environ(), r.Event, r.Deployment, r.Rules)
 	for try := 1; ; try++ {
-		complaint, err := startJob(ctx, selfPath(), r.Dir, number, job, env, r.Live)
+		complaint, err := f.Start(ctx, job, env, r.Live)
 		if err != nil {
 			return nil, err
 		}
@@ -144,30 +145,18 @@ const runnerTries = 3
 
 // outcome waits until the script's runner has written its record or is gone, and returns the record. begun false means that the
 // script was never started.
-func (r *Run) outcome(ctx context.Context, f files) (record *Record, begun bool, err error) {
-	if err := waitUnlocked(ctx, f.lock); err != nil {
+func (r *Run) outcome(ctx context.Context, f runner.Files) (record *runner.Record, begun bool, err error) {
+	if err := f.Wait(ctx); err != nil {
 		return nil, false, err
 	}
-	if begun, err = f.wasBegun(); err != nil || !begun {
+	if begun, err = f.WasBegun(); err != nil || !begun {
 		return nil, false, err
 	}
-	record, err = readRecord(f.record)
+	record, err = f.Record()
 	if err == nil && record == nil {
 		err = &vanishedError{}
 	}
 	return record, true, err
-}
-
-// waitUnlocked returns when nobody holds the lock any more, or ctx has ended.
-func waitUnlocked(ctx context.Context, path string) error {
-	free := make(chan error, 1)
-	go func() { free <- lockAndRelease(path) }()
-	select {
-	case err := <-free:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // TotalTimeout is the time the scripts may take together, zero when there is none.
@@ -190,25 +179,25 @@ type Progress struct {
 // ProgressOf says how far the run is whose records are in dir; one that was never begun is neither running nor vanished.
 func ProgressOf(dir string) (Progress, error) {
 	for n := 0; ; n++ {
-		f := filesOf(dir, n)
-		if _, err := os.Stat(f.job); errors.Is(err, fs.ErrNotExist) {
-			return Progress{}, nil
-		} else if err != nil {
+		f := runner.FilesOf(dir, n)
+		if known, err := f.HasJob(); err != nil {
 			return Progress{}, fmt.Errorf("cannot find out how far the scripts are: %w", err)
+		} else if !known {
+			return Progress{}, nil
 		}
-		running, err := locked(f.lock)
+		running, err := f.Running()
 		if err != nil {
 			return Progress{}, fmt.Errorf("cannot find out whether a script runs: %w", err)
 		}
 		if running {
 			return Progress{Running: true}, nil
 		}
-		record, err := readRecord(f.record)
+		record, err := f.Record()
 		if err != nil {
 			return Progress{}, err
 		}
 		if record == nil {
-			begun, err := f.wasBegun()
+			begun, err := f.WasBegun()
 			return Progress{Vanished: begun}, err
 		}
 	}

@@ -5,7 +5,6 @@ package hooks
 import (
 	"context"
 	"errors"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/appspec"
+	"codedeploy-agent/hooks/runner"
 )
 
 // writeProgram writes a file that can be run at once: no process that another test forks meanwhile holds it open for writing.
@@ -29,14 +29,6 @@ func writeProgram(t *testing.T, path, content string) {
 	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// The test binary is its own runner, as the agent's binary is.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == RunnerCommand {
-		os.Exit(RunnerMain(os.Args[2], os.Args[3]))
-	}
-	os.Exit(m.Run())
 }
 
 // newRun is a run of scripts with these contents.
@@ -80,8 +72,8 @@ func TestScriptsRunInOrderUntilOneFails(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, "#!/bin/sh\necho one\n", "#!/bin/sh\nprintf 'two, no line end'; exit 9\n", "#!/bin/sh\necho three\n")
 	err := r.Do(context.Background())
-	var f *Failure
-	if !errors.As(err, &f) || f.Code != CodeScriptFailed || f.Script != "1.sh" || f.Message != "script 1.sh failed with exit code 9" {
+	var f *runner.Failure
+	if !errors.As(err, &f) || f.Code != runner.CodeScriptFailed || f.Script != "1.sh" || f.Message != "script 1.sh failed with exit code 9" {
 		t.Fatalf("Do() = %#v", err)
 	}
 	want := "LifecycleEvent - AfterInstall\nScript - 0.sh\n[stdout]one\nScript - 1.sh\n[stdout]two, no line end"
@@ -101,7 +93,7 @@ func TestScriptsRunInOrderUntilOneFails(t *testing.T) {
 		}
 	}
 	// The same run again: nothing runs twice, the result is the same.
-	var again *Failure
+	var again *runner.Failure
 	if err := r.Do(context.Background()); !errors.As(err, &again) || *again != *f {
 		t.Errorf("second Do() = %v, want the same failure", err)
 	}
@@ -122,7 +114,7 @@ func TestScriptsRunInOrderUntilOneFails(t *testing.T) {
 func TestLogsOfOddLines(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, "#!/bin/sh\nprintf '  blanks \\t\\r\\n\\n'; printf 'first script, no line end'\n", "#!/bin/sh\nprintf 'out'; sleep 0.2; echo err >&2; exit 1\n")
-	var f *Failure
+	var f *runner.Failure
 	if err := r.Do(context.Background()); !errors.As(err, &f) {
 		t.Fatalf("Do() = %v", err)
 	}
@@ -161,19 +153,9 @@ func TestSudo(t *testing.T) {
 	}
 	r := newRun(t, script)
 	r.Scripts[0].Sudo, r.Scripts[0].RunAs = true, "--help"
-	var f *Failure
-	if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != CodeScriptFailed {
+	var f *runner.Failure
+	if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != runner.CodeScriptFailed {
 		t.Errorf("runas --help: %v, want a failure", err)
-	}
-}
-
-func TestParseEnvironmentFile(t *testing.T) {
-	t.Parallel()
-	got := parseEnvironmentFile("# for everybody\n\nPATH=\"/usr/bin:/snap/bin\"\nexport LANG='de_DE.UTF-8'\n  JAVA_HOME=/opt/java # the newest\r\n" +
-		"A B=1\nNOTHING\n=x\nEMPTY=\nURL=a=b\n")
-	want := map[string]string{"PATH": "/usr/bin:/snap/bin", "LANG": "de_DE.UTF-8", "JAVA_HOME": "/opt/java", "EMPTY": "", "URL": "a=b"}
-	if !maps.Equal(got, want) {
-		t.Errorf("parseEnvironmentFile() = %q, want %q", got, want)
 	}
 }
 
@@ -210,12 +192,12 @@ func TestVanishedScript(t *testing.T) {
 		if err := os.MkdirAll(r.Dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		files := filesOf(r.Dir, 0)
-		if err := writeJob(files.job, Job{}); err != nil {
-			t.Fatal(err)
-		}
+		left := []string{"0.job"}
 		if begun {
-			if err := files.begin(); err != nil {
+			left = append(left, "0.begun")
+		}
+		for _, name := range left {
+			if err := os.WriteFile(filepath.Join(r.Dir, name), []byte("{}"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -229,8 +211,8 @@ func TestVanishedScript(t *testing.T) {
 			}
 			continue
 		}
-		var f *Failure
-		if !errors.As(err, &f) || f.Code != CodeAfterRestart || f.Script != "0.sh" {
+		var f *runner.Failure
+		if !errors.As(err, &f) || f.Code != runner.CodeAfterRestart || f.Script != "0.sh" {
 			t.Errorf("Do() = %#v, want code 7 naming the script", err)
 		}
 	}
@@ -247,8 +229,8 @@ func TestTimeoutEndsTheProcessGroup(t *testing.T) {
 			r := newRun(t, script)
 			r.Scripts[0].Timeout = time.Second
 			began := time.Now()
-			var f *Failure
-			if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != CodeTimedOut || !strings.Contains(f.Message, "1 seconds") {
+			var f *runner.Failure
+			if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != runner.CodeTimedOut || !strings.Contains(f.Message, "1 seconds") {
 				t.Fatalf("Do() = %#v", err)
 			}
 			if took := time.Since(began); took > 10*time.Second {
@@ -270,14 +252,18 @@ func TestTimeoutEndsTheProcessGroup(t *testing.T) {
 // A script that ran out of time leaves nothing behind, also not what has left its session and process group.
 func TestTimeoutEndsWhatLeftTheSession(t *testing.T) {
 	t.Parallel()
-	if newCgroup() == nil {
+	if err := newRun(t, "#!/bin/sh\n").Do(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	groups, err := filepath.Glob("/sys/fs/cgroup/codedeploy-agent") // where version 2 is mounted alone
+	if beside, e := filepath.Glob("/sys/fs/cgroup/unified/codedeploy-agent"); err != nil || e != nil || len(groups)+len(beside) == 0 {
 		t.Skip("there are no control groups of version 2 here that this user may make")
 	}
 	r := newRun(t, "#!/bin/sh\nd=$(dirname \"$0\")\n(setsid sh -c '(trap \"\" TERM HUP; echo $$ > \"$0/left\"; while :; do sleep 0.1; done) &' \"$d\" >/dev/null 2>&1 </dev/null &)\n"+
 		"while [ ! -s \"$d/left\" ]; do sleep 0.05; done\nsleep 60\n")
 	r.Scripts[0].Timeout = time.Second
-	var f *Failure
-	if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != CodeTimedOut {
+	var f *runner.Failure
+	if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != runner.CodeTimedOut {
 		t.Fatalf("Do() = %#v", err)
 	}
 	for end := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -326,7 +312,7 @@ func TestBackgroundProcessNeitherHoldsNorFailsTheEventAndCanWrite(t *testing.T) 
 	if took := time.Since(began); took > 1900*time.Millisecond {
 		t.Errorf("took %v: it waited for the background process", took)
 	}
-	record, err := readRecord(filesOf(r.Dir, 0).record)
+	record, err := runner.FilesOf(r.Dir, 0).Record()
 	if err != nil || len(record.Warnings) != 1 || !strings.Contains(record.Warnings[0], "holds its output open") {
 		t.Errorf("record %+v, %v, want a warning", record, err)
 	}
@@ -352,10 +338,10 @@ func TestScriptsThatCannotRun(t *testing.T) {
 		code           int
 		message        string
 	}{
-		{"missing", "nowhere.sh", CodeScriptMissing, "does not exist"},
-		{"outside", "../../etc/passwd", CodeScriptMissing, "outside"},
-		{"a directory", "dir", CodeScriptFailed, "is a directory"},
-		{"no such interpreter", "bad.sh", CodeScriptFailed, "#!/no/such/shell"},
+		{"missing", "nowhere.sh", runner.CodeScriptMissing, "does not exist"},
+		{"outside", "../../etc/passwd", runner.CodeScriptMissing, "outside"},
+		{"a directory", "dir", runner.CodeScriptFailed, "is a directory"},
+		{"no such interpreter", "bad.sh", runner.CodeScriptFailed, "#!/no/such/shell"},
 	}
 	for _, tt := range tests {
 		r := newRun(t)
@@ -366,7 +352,7 @@ func TestScriptsThatCannotRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Scripts = []appspec.Script{{Location: tt.location, Timeout: time.Second}}
-		var f *Failure
+		var f *runner.Failure
 		if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != tt.code || !strings.Contains(f.Message, tt.message) || f.Script != tt.location {
 			t.Errorf("%s: Do() = %+v, want code %d saying %q", tt.name, err, tt.code, tt.message)
 		}
@@ -379,7 +365,7 @@ func TestRunAs(t *testing.T) {
 	r := newRun(t, script)
 	if os.Getuid() != 0 {
 		r.Scripts[0].RunAs = "root"
-		var f *Failure
+		var f *runner.Failure
 		if err := r.Do(context.Background()); !errors.As(err, &f) || !strings.Contains(f.Message, "only root may") {
 			t.Errorf("runas root as an ordinary user: %v, want a refusal", err)
 		}
@@ -401,8 +387,8 @@ func TestRunAs(t *testing.T) {
 	for _, name := range []string{"--help", "no-such-user-here", "a:b"} {
 		r := newRun(t, script)
 		r.Scripts[0].RunAs = name
-		var f *Failure
-		if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != CodeScriptFailed || !strings.Contains(f.Message, name) {
+		var f *runner.Failure
+		if err := r.Do(context.Background()); !errors.As(err, &f) || f.Code != runner.CodeScriptFailed || !strings.Contains(f.Message, name) {
 			t.Errorf("runas %q: %v, want a failure that names the user", name, err)
 		}
 	}

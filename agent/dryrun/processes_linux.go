@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/runner"
 )
 
 // leftRunning lists the view's processes, without its own, and what they listen on. Ended processes that nobody has asked about are none.
@@ -34,7 +34,7 @@ func leftRunning() ([]Process, []Port, error) {
 		if argv == nil {
 			continue // gone, or ended
 		}
-		if len(argv) > 1 && (argv[1] == hooks.RunnerCommand || argv[1] == superviseCommand) {
+		if len(argv) > 1 && (argv[1] == runner.Command || argv[1] == superviseCommand) {
 			continue // our own: the first keeps the output of what a hook left running
 		}
 		p := Process{PID: pid, Command: strings.Join(argv, " ")}

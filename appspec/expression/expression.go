@@ -1,5 +1,4 @@
-// Package expression has regular expressions that cost nothing until they are used. The agent's binary starts once more for every script of a
-// deployment, and compiling what it never looks for took longer there than running most scripts.
+// Package expression has regular expressions that cost nothing until they are used. Most starts of the agent's binary look for few of them.
 package expression
 
 import (

@@ -18,7 +18,7 @@ import (
 	"codedeploy-agent/agent/custody"
 	"codedeploy-agent/agent/identity"
 	"codedeploy-agent/agent/network"
-	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/runner"
 )
 
 func deployLocalCommand() *cobra.Command {
@@ -41,7 +41,7 @@ Also available under the official name codedeploy-local. Exit codes: 0 deployed,
 			d.Events = namedEvents(events)
 			err := deployLocal(cmd, &d, file)
 			var invalid *agent.InvalidError
-			var script *hooks.Failure
+			var script *runner.Failure
 			switch {
 			case errors.As(err, &invalid):
 				return &exitError{exitInvalid, err}

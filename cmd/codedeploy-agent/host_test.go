@@ -15,16 +15,12 @@ import (
 	"time"
 
 	"codedeploy-agent/agent/rehearsal"
-	"codedeploy-agent/hooks"
 )
 
 // binary is the agent under test, built by TestMain.
 var binary string
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == hooks.RunnerCommand { // as the agent's binary; some deployments run in this process
-		os.Exit(hooks.RunnerMain(os.Args[2], os.Args[3]))
-	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "codedeploy-agent-test-")
 		if err != nil {

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"codedeploy-agent/agent/dryrun"
-	"codedeploy-agent/hooks"
 )
 
 // Exit codes. A command's help says which it uses.
@@ -22,10 +21,6 @@ const (
 )
 
 func main() {
-	// A hook's runner is started for every script: it must not pay for anything it does not need.
-	if len(os.Args) == 4 && os.Args[1] == hooks.RunnerCommand {
-		os.Exit(hooks.RunnerMain(os.Args[2], os.Args[3]))
-	}
 	dryrun.Main(os.Args)
 	if len(os.Args) == 3 && os.Args[1] == deployInViewCommand {
 		os.Exit(deployInView(os.Args[2]))

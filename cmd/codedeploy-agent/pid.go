@@ -14,7 +14,7 @@ import (
 
 	"codedeploy-agent/agent/config"
 	"codedeploy-agent/agent/durable"
-	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/runner"
 )
 
 // pidFile is where the official agents leave their process id.
@@ -51,7 +51,7 @@ func isAgent(args []string) bool {
 	if strings.HasPrefix(filepath.Base(args[0]), "ruby") {
 		return slices.ContainsFunc(args, func(a string) bool { return filepath.Base(a) == name })
 	}
-	return strings.HasPrefix(filepath.Base(args[0]), name) && !slices.Contains(args, hooks.RunnerCommand)
+	return strings.HasPrefix(filepath.Base(args[0]), name) && !slices.Contains(args, runner.Command)
 }
 
 // writePid leaves the process id where the official agents do, for tools that look there. The agent itself relies on a lock.

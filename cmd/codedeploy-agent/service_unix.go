@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"codedeploy-agent/agent/config"
-	"codedeploy-agent/hooks"
+	"codedeploy-agent/hooks/runner"
 )
 
 // handOverSignals make the agent leave everything to the next one at once.
@@ -25,7 +25,7 @@ func runService(file string) error {
 // prepareProcess sets what hooks see of the agent, as the official agents do: umask 0022, and no open file.
 func prepareProcess(c *config.Config, log *zap.Logger) {
 	syscall.Umask(0o022)
-	hooks.KeepDescriptors()
+	runner.KeepDescriptors()
 	if c.DisableCoreDumps {
 		if err := disableCoreDumps(); err != nil {
 			log.Warn("cannot disable core dumps", zap.Error(err))

@@ -1,4 +1,4 @@
-package hooks
+package runner
 
 import (
 	"errors"
@@ -30,17 +30,17 @@ func selfPath() string {
 
 // startRunner starts the runner detached from the agent's console. Windows passes no lock down: the runner's process id is
 // written into the lock file, and waiting for the lock is waiting for the process.
-func startRunner(self, dir string, number int, lockPath string, env []string, live io.Writer) (complaint func() string, err error) {
-	cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
+func startRunner(f Files, env []string, live io.Writer) (complaint func() string, err error) {
+	cmd := exec.Command(selfPath(), Command, f.dir, fmt.Sprint(f.number))
 	cmd.Env = env
 	cmd.SysProcAttr = &windows.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW}
-	if f := fileOf(live); f != nil {
-		cmd.Stdout = f
+	if shown := fileOf(live); shown != nil {
+		cmd.Stdout = shown
 	}
 	if complaint, err = runnerComplaint(cmd); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(lockPath, []byte(fmt.Sprint(cmd.Process.Pid)), 0o600); err != nil {
+	if err := os.WriteFile(f.lock, []byte(fmt.Sprint(cmd.Process.Pid)), 0o600); err != nil {
 		return nil, fmt.Errorf("cannot lock the run: %w", err)
 	}
 	return complaint, nil

@@ -1,6 +1,6 @@
 //go:build unix
 
-package hooks
+package runner
 
 import (
 	"io"
@@ -8,24 +8,22 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-
-	"codedeploy-agent/appspec"
 )
 
-// checkUser checks that the script can be run as its user.
-func checkUser(script appspec.Script) error {
+// CheckUser checks that the script can be run as its user.
+func CheckUser(runAs string, sudo bool, location string) error {
 	var err error
 	switch {
-	case script.Sudo:
-		_, err = throughSudo(script.RunAs, script.Location)
-	case script.RunAs != "":
-		_, err = credentialOf(script.RunAs)
+	case sudo:
+		_, err = throughSudo(runAs, location)
+	case runAs != "":
+		_, err = credentialOf(runAs)
 	}
 	return err
 }
 
-// checkInterpreter checks that the program which the script's first line names is on this host.
-func checkInterpreter(path string, open func(string) (io.ReadCloser, error)) error {
+// CheckInterpreter checks that the program which the script's first line names is on this host.
+func CheckInterpreter(path string, open func(string) (io.ReadCloser, error)) error {
 	f, err := open(path)
 	if err != nil {
 		return nil // root reads everything; for another user the start will tell

@@ -1,4 +1,8 @@
-package hooks
+// Package runner is the process that runs one script of a lifecycle event, and what the agent has to do with it: to start it, to wait for it and to
+// read what it has left. A program that imports the package is a runner when it is started with Command.
+//
+// The package imports little, so that it is ready early, see init.
+package runner
 
 import (
 	"bytes"
@@ -16,9 +20,9 @@ import (
 	"codedeploy-agent/hooks/faultpoint"
 )
 
-// RunnerCommand is the hidden sub-command under which the agent's binary is the runner of one script. Its arguments are
+// Command is the hidden sub-command under which the agent's binary is the runner of one script. Its arguments are
 // the directory of the event's run and the script's number.
-const RunnerCommand = "hook-runner"
+const Command = "hook-runner"
 
 const (
 	// killGrace is how long a script that ran out of time has between SIGTERM and SIGKILL (official agent 2.x).
@@ -36,10 +40,18 @@ const recordTries = 60
 // the runner is gone.
 const lockFD = 3
 
-// RunnerMain is the runner process. It runs one script to its end, writes its record, and stays until nothing holds the
+// The runner begins here and not in main. What the packages of the agent make ready for themselves before main is a third of what a runner costs,
+// and this package, which needs few others, is made ready before most of them.
+func init() {
+	if len(os.Args) == 4 && os.Args[1] == Command {
+		os.Exit(execute(os.Args[2], os.Args[3]))
+	}
+}
+
+// execute is the runner process. It runs one script to its end, writes its record, and stays until nothing holds the
 // script's output open any more, so that a server that the script left behind never writes into a closed pipe.
 // It returns the process's exit code.
-func RunnerMain(dir, script string) int {
+func execute(dir, script string) int {
 	keepRunning()
 	lock := os.NewFile(lockFD, "lock")
 	KeepDescriptors()
@@ -48,7 +60,7 @@ func RunnerMain(dir, script string) int {
 		fmt.Fprintln(os.Stderr, "cannot run a hook: its number is", script)
 		return 1
 	}
-	f := filesOf(dir, number)
+	f := FilesOf(dir, number)
 	var job Job
 	data, err := os.ReadFile(f.job)
 	if err == nil {
@@ -113,7 +125,7 @@ func run(job Job, out *output, group *cgroup) (*Record, <-chan struct{}) {
 	if job.First {
 		out.line("LifecycleEvent - " + plaintext.Line(job.Event))
 	}
-	path, info, failure := locate(job.Archive, job.Location, os.Stat)
+	path, info, failure := Locate(job.Archive, job.Location, os.Stat)
 	if failure != nil {
 		return fail(failure.Code, "%s", failure.Message)
 	}
@@ -228,10 +240,10 @@ func fileOf(w io.Writer) *os.File {
 	return nil
 }
 
-// startJob starts the runner of a script. While the runner lives and has not written the record, the lock is held. complaint is for a runner
-// that ended without a mark or a record: it returns why.
-func startJob(ctx context.Context, self string, dir string, number int, job Job, env []string, live io.Writer) (complaint func() string, err error) {
-	f := filesOf(dir, number)
+// Start starts the runner of a script with the environment that the script is to have. While the runner lives and has not written the record,
+// Running says so. live gets the output if the job says so; it is a file or has one, which its method File returns. complaint is for a runner that
+// ended without a mark or a record: it returns why.
+func (f Files) Start(ctx context.Context, job Job, env []string, live io.Writer) (complaint func() string, err error) {
 	if err := faultpoint.At("hooks job"); err != nil {
 		return nil, err
 	}
@@ -244,7 +256,7 @@ func startJob(ctx context.Context, self string, dir string, number int, job Job,
 	if err := faultpoint.At("hooks start"); err != nil {
 		return nil, err
 	}
-	complaint, err = startRunner(self, dir, number, f.lock, env, live)
+	complaint, err = startRunner(f, env, live)
 	if err != nil {
 		return nil, err
 	}

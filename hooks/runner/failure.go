@@ -1,4 +1,4 @@
-package hooks
+package runner
 
 // Error codes of a command's diagnostics, as the service knows them (official agent 1.8 and 2.x).
 const (

@@ -1,6 +1,6 @@
 //go:build unix
 
-package hooks
+package runner
 
 import (
 	"errors"
@@ -57,8 +57,8 @@ func selfPath() string {
 }
 
 // startRunner starts the runner in a session of its own with the lock as its file descriptor lockFD.
-func startRunner(self, dir string, number int, lockPath string, env []string, live io.Writer) (complaint func() string, err error) {
-	lock, err := os.OpenFile(lockPath, os.O_RDWR|os.O_CREATE, 0o600)
+func startRunner(f Files, env []string, live io.Writer) (complaint func() string, err error) {
+	lock, err := os.OpenFile(f.lock, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock the run: %w", err)
 	}
@@ -67,10 +67,10 @@ func startRunner(self, dir string, number int, lockPath string, env []string, li
 		return nil, fmt.Errorf("cannot lock the run: %w", err)
 	}
 	err = runnersCgroup().start(&syscall.SysProcAttr{Setsid: true}, func(sys *syscall.SysProcAttr) (err error) {
-		cmd := exec.Command(self, RunnerCommand, dir, fmt.Sprint(number))
+		cmd := exec.Command(selfPath(), Command, f.dir, fmt.Sprint(f.number))
 		cmd.Env, cmd.ExtraFiles, cmd.SysProcAttr = env, []*os.File{lock}, sys
-		if f := fileOf(live); f != nil {
-			cmd.Stdout = f
+		if shown := fileOf(live); shown != nil {
+			cmd.Stdout = shown
 		}
 		complaint, err = runnerComplaint(cmd)
 		return err
@@ -134,8 +134,8 @@ func makeExecutable(archive, path string, info fs.FileInfo) (warning string, err
 	if err != nil {
 		return "", err
 	}
-	if out := outsideOf(archive, path); out != "" {
-		return "", outsideError(out)
+	if out := OutsideOf(archive, path); out != "" {
+		return "", OutsideError(out)
 	}
 	if err := os.Chmod(real, info.Mode().Perm()|0o111); err != nil {
 		return "", err

@@ -1,7 +1,8 @@
-package hooks
+package runner
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,17 +57,31 @@ type Record struct {
 	MaxRSS    int64         `json:"max_rss,omitempty"`
 }
 
-// files are the paths of one script's run: what is to be done, the mark that it was begun, what came of it, and a file that the
-// runner keeps locked until it has written the latter.
-type files struct{ job, begun, record, lock string }
-
-func filesOf(dir string, script int) files {
-	base := filepath.Join(dir, strconv.Itoa(script))
-	return files{job: base + ".job", begun: base + ".begun", record: base + ".record", lock: base + ".lock"}
+// Files are the traces of one script's run: what is to be done, the mark that it was begun, what came of it, and a file that the runner keeps
+// locked until it has written the latter.
+type Files struct {
+	dir                      string
+	number                   int
+	job, begun, record, lock string
 }
 
-// wasBegun says whether the script has been started, so that it must not be started again.
-func (f files) wasBegun() (bool, error) {
+// FilesOf are the traces of a script of an event, whose number counts from 0. They are in the directory dir.
+func FilesOf(dir string, script int) Files {
+	base := filepath.Join(dir, strconv.Itoa(script))
+	return Files{dir: dir, number: script, job: base + ".job", begun: base + ".begun", record: base + ".record", lock: base + ".lock"}
+}
+
+// HasJob says whether the script was ever to be run.
+func (f Files) HasJob() (bool, error) {
+	_, err := os.Stat(f.job)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// WasBegun says whether the script has been started, so that it must not be started again.
+func (f Files) WasBegun() (bool, error) {
 	for _, path := range []string{f.begun, f.record} {
 		_, err := os.Lstat(path)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
@@ -76,9 +91,9 @@ func (f files) wasBegun() (bool, error) {
 	return false, nil
 }
 
-// readRecord returns nil without an error when there is no record.
-func readRecord(path string) (*Record, error) {
-	data, err := os.ReadFile(path)
+// Record returns what the runner has left, nil without an error if it has left nothing.
+func (f Files) Record() (*Record, error) {
+	data, err := os.ReadFile(f.record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -87,9 +102,24 @@ func readRecord(path string) (*Record, error) {
 	}
 	r := new(Record)
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("cannot read the record of a script, %s: %w", path, err)
+		return nil, fmt.Errorf("cannot read the record of a script, %s: %w", f.record, err)
 	}
 	return r, nil
+}
+
+// Running says whether the script's runner lives and has written no record yet.
+func (f Files) Running() (bool, error) { return locked(f.lock) }
+
+// Wait returns when the runner has written its record or is gone, or ctx has ended.
+func (f Files) Wait(ctx context.Context) error {
+	free := make(chan error, 1)
+	go func() { free <- lockAndRelease(f.lock) }()
+	select {
+	case err := <-free:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // writeJob leaves the job for the runner. It need not survive a power loss: a script that has no mark was not begun.
@@ -109,7 +139,7 @@ func writeJob(path string, job Job) error {
 const reserved = 16 << 10
 
 // begin makes the mark that the script is begun, which survives a power loss, and keeps room in it for the record.
-func (f files) begin() (err error) {
+func (f Files) begin() (err error) {
 	if err := faultpoint.At("runner begin"); err != nil {
 		return err
 	}
@@ -128,7 +158,7 @@ func (f files) begin() (err error) {
 }
 
 // finish writes the record in the place of the mark and makes it durable.
-func (f files) finish(r *Record) error {
+func (f Files) finish(r *Record) error {
 	if err := faultpoint.At("runner finish"); err != nil {
 		return err
 	}

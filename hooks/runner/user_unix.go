@@ -1,6 +1,6 @@
 //go:build unix
 
-package hooks
+package runner
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -131,7 +132,7 @@ func (r *runAs) environment(env []string) []string {
 			out = append(out, kv)
 		}
 	}
-	for _, k := range sortedKeys(set) {
+	for _, k := range slices.Sorted(maps.Keys(set)) {
 		out = append(out, k+"="+set[k])
 	}
 	return out
