@@ -108,16 +108,16 @@ var spaceNumbers = regexp.MustCompile(`not enough disk space at (\S+): (\d+) byt
 func TestDeploymentRootThatIsFull(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.mount("root", "size=80m,nr_inodes=4000")
+	h.mount("root", "size=40m,nr_inodes=1500")
 	h.start()
 	h.deploy(h.revision("one", nil), rehearsal.Succeeded)
-	const free = 5_000_000
+	const free = 2_000_000
 	h.fill("root/filler", free)
 
-	big := h.revision("two", nil, file{"content/big", noise(20_000_000), 0o644})
-	shrinking := h.revision("two", nil, file{"content/big", strings.Repeat("twenty megabytes\n", 20_000_000/17), 0o644})
+	big := h.revision("two", nil, file{"content/big", noise(6_000_000), 0o644})
+	shrinking := h.revision("two", nil, file{"content/big", strings.Repeat("six megabytes\n", 6_000_000/14), 0o644})
 	many := h.revision("two", nil)
-	for i := range 6000 {
+	for i := range 2000 {
 		many = append(many, file{fmt.Sprintf("content/%d/%d", i/100, i), "", 0o644})
 	}
 	for _, test := range []struct {
@@ -126,10 +126,10 @@ func TestDeploymentRootThatIsFull(t *testing.T) {
 		needed int64 // bytes, at least; 0: it is about inodes
 		want   string
 	}{
-		{"a bundle that does not fit", h.spec(big), 40_000_000, "cannot download s3://bundles/"},
-		{"a zip that does not fit unpacked", h.specOfZip(shrinking), 19_999_000, "cannot unpack the bundle"},
-		{"a tar that does not fit unpacked", h.spec(shrinking), 19_999_000, `entry "content/big"`},
-		{"a zip with too many files", h.specOfZip(many), 0, "6011 files are to be made"},
+		{"a bundle that does not fit", h.spec(big), 12_000_000, "cannot download s3://bundles/"},
+		{"a zip that does not fit unpacked", h.specOfZip(shrinking), 5_999_000, "cannot unpack the bundle"},
+		{"a tar that does not fit unpacked", h.spec(shrinking), 5_999_000, `entry "content/big"`},
+		{"a zip with too many files", h.specOfZip(many), 0, "2011 files are to be made"},
 		{"a tar with too many files", h.spec(many), 0, "entry \"content/"},
 	} {
 		before := len(h.service.Requests("GetObject"))
@@ -145,7 +145,7 @@ func TestDeploymentRootThatIsFull(t *testing.T) {
 			}
 			needed, _ := strconv.ParseInt(m[2], 10, 64)
 			available, _ := strconv.ParseInt(m[3], 10, 64)
-			if !strings.HasPrefix(m[1], h.path("root")) || needed < test.needed || needed > 45_000_000 || available > free || available < free-1_000_000 {
+			if !strings.HasPrefix(m[1], h.path("root")) || needed < test.needed || needed > 14_000_000 || available > free || available < free-1_000_000 {
 				t.Errorf("%s: %s, want at least %d needed and nearly %d available", test.name, m[0], test.needed, free)
 			}
 		} else if !strings.Contains(r.Message, "not enough inodes at "+h.path("root")) {
