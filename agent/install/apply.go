@@ -79,12 +79,13 @@ type application struct {
 		dir, place string
 		inside     bool
 	}
-	moves  []*move
-	record *record  // what to do if something fails
-	old    []*move  // moves whose temporary name holds what stood at the place
-	named  bool     // there is a list of odd names
-	failed []string // paths of the previous revision that could not be removed
-	asking sync.Mutex
+	moves   []*move
+	record  *record  // what to do if something fails
+	old     []*move  // moves whose temporary name holds what stood at the place
+	oldDirs []*move  // those of them that hold a directory
+	named   bool     // there is a list of odd names
+	failed  []string // paths of the previous revision that could not be removed
+	asking  sync.Mutex
 }
 
 // move is something new that is put at a place where perhaps something stands.
@@ -158,14 +159,16 @@ func (a *application) begin() error {
 
 // identify records what everything new is, and what will be changed where it stands, before any of it gets its name.
 func (a *application) identify() error {
-	for _, m := range a.moves {
-		h, err := a.to.in(m.dir)
-		if err != nil {
-			return err
+	err := sharing(len(a.moves), func(to *handles, i int) error {
+		m := a.moves[i]
+		h, err := to.in(m.dir)
+		if err == nil {
+			m.new, err = h.look(m.temp)
 		}
-		if m.new, err = h.look(m.temp); err != nil {
-			return err
-		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	save := func(dir, name string, is info) error {
 		h, err := a.to.in(dir)
@@ -271,40 +274,50 @@ func (a *application) change(dir, name string, expect info, grants []*grant) err
 	return o.set(granted(o.info, grants))
 }
 
-// putInPlace gives everything new its name. What stood there gets the temporary name and is removed at the very end.
+// putInPlace gives everything new its name, which all processors share: none of it depends on another, and the less time passes between the first and the last,
+// the better for whoever uses the files. What stood there gets the temporary name and is removed at the very end.
 func (a *application) putInPlace() error {
+	err := sharing(len(a.moves), func(to *handles, i int) error { return a.place(to, a.moves[i]) })
+	if err != nil {
+		return err
+	}
 	for _, m := range a.moves {
-		if err := a.step("put in place", m.path); err != nil {
-			return err
-		}
-		h, err := a.to.in(m.dir)
-		if err != nil {
-			return err
-		}
-		stands, err := h.look(m.name)
-		if err != nil {
-			return err
-		}
-		if m.was.kind == absent && stands.kind == absent {
-			if err := m.put(h); err != nil {
-				return err
-			}
-			m.placed = true
+		if m.new.kind == directory {
 			a.to.forget(filepath.Join(m.dir, m.temp))
-			continue
 		}
-		if m.was.kind == absent || !stands.same(m.was) {
-			return fmt.Errorf("cannot put %s in place: %w", show(m.path), errChanged)
+		if m.was.kind == directory {
+			a.to.forget(filepath.Join(m.dir, m.name))
+			a.oldDirs = append(a.oldDirs, m)
 		}
-		if err := m.swap(h, a.plan.options.copyOnly); err != nil {
-			return err
+		if m.was.kind != absent {
+			a.old = append(a.old, m)
 		}
-		m.placed = true
-		a.to.forget(filepath.Join(m.dir, m.temp))
-		a.to.forget(filepath.Join(m.dir, m.name))
-		a.old = append(a.old, m)
 	}
 	return nil
+}
+
+func (a *application) place(to *handles, m *move) error {
+	if err := a.step("put in place", m.path); err != nil {
+		return err
+	}
+	h, err := to.in(m.dir)
+	if err != nil {
+		return err
+	}
+	stands, err := h.look(m.name)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.was.kind == absent && stands.kind == absent:
+		err = m.put(h)
+	case m.was.kind == absent || !stands.same(m.was):
+		return fmt.Errorf("cannot put %s in place: %w", show(m.path), errChanged)
+	default:
+		err = m.swap(h, a.plan.options.copyOnly)
+	}
+	m.placed = err == nil
+	return err
 }
 
 // put gives the new thing its name where nothing stands.
@@ -351,8 +364,12 @@ func (a *application) sync() error {
 	if a.plan.options.skipSync {
 		return nil
 	}
-	devices := map[uint64]bool{}
+	devices, last := map[uint64]bool{}, ""
 	for _, m := range a.moves {
+		if m.dir == last {
+			continue
+		}
+		last = m.dir
 		h, err := a.to.in(m.dir)
 		if err != nil {
 			return err

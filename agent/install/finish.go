@@ -19,23 +19,33 @@ import (
 func (a *application) finish() {
 	p := a.plan
 	contexts := a.removeContexts()
+	var files, rest []*remnant // what stands in a directory goes before it
 	for _, r := range p.view.remnants {
-		if r.reused {
-			continue
-		}
-		_ = faultpoint.At("install finish") // nothing fails here any more
-		if err := a.removeRemnant(r); err != nil {
-			a.failed = append(a.failed, r.path)
-			p.log.Warn("cannot remove a file of the previous revision; the next install will try again", zap.String("path", r.path), zap.Error(err))
-		}
-	}
-	for _, m := range a.old {
-		if err := a.to.removeTree(m.dir, m.temp); err != nil {
-			left := filepath.Join(m.dir, m.temp)
-			a.failed = append(a.failed, left)
-			p.log.Warn("cannot remove what stood at the place of a new file; the next install will try again", zap.String("path", left), zap.Error(err))
+		switch {
+		case r.reused:
+		case r.info.kind == directory || r.temporary:
+			rest = append(rest, r)
+		default:
+			files = append(files, r)
 		}
 	}
+	remnantStays := func(r *remnant, err error) {
+		a.failed = append(a.failed, r.path)
+		p.log.Warn("cannot remove a file of the previous revision; the next install will try again", zap.String("path", r.path), zap.Error(err))
+	}
+	removing(len(files), func(to *handles, i int) error { return a.removeRemnant(to, files[i]) },
+		func(i int, err error) { remnantStays(files[i], err) })
+	for _, r := range rest {
+		_ = faultpoint.At("install finish")
+		if err := a.removeRemnant(&a.to, r); err != nil {
+			remnantStays(r, err)
+		}
+	}
+	removing(len(a.old), func(to *handles, i int) error { return to.removeTree(a.old[i].dir, a.old[i].temp) }, func(i int, err error) {
+		left := filepath.Join(a.old[i].dir, a.old[i].temp)
+		a.failed = append(a.failed, left)
+		p.log.Warn("cannot remove what stood at the place of a new file; the next install will try again", zap.String("path", left), zap.Error(err))
+	})
 	if a.leftovers() || contexts {
 		err := a.write(func(l *lists) {
 			a.final(l)
@@ -45,6 +55,21 @@ func (a *application) finish() {
 		})
 		if err != nil {
 			p.log.Warn("cannot shorten the clean-up list; it still names files that are gone", zap.Error(err))
+		}
+	}
+}
+
+// removing removes n things, which all processors share, and then tells of those that stay.
+func removing(n int, remove func(to *handles, i int) error, stays func(i int, err error)) {
+	errs := make([]error, n)
+	_ = sharing(n, func(to *handles, i int) error {
+		_ = faultpoint.At("install finish") // nothing fails here any more
+		errs[i] = remove(to, i)
+		return nil
+	})
+	for i, err := range errs {
+		if err != nil {
+			stays(i, err)
 		}
 	}
 }
@@ -69,8 +94,9 @@ func (a *application) removeContexts() (any bool) {
 }
 
 // removeRemnant removes a file, link or empty directory of the previous revision if it is still what it was.
-func (a *application) removeRemnant(r *remnant) error {
-	h, err := a.to.in(a.relocated(r.dir))
+func (a *application) removeRemnant(to *handles, r *remnant) error {
+	dir := a.relocated(r.dir)
+	h, err := to.in(dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -86,11 +112,11 @@ func (a *application) removeRemnant(r *remnant) error {
 	case !now.same(r.info):
 		return errChanged
 	case r.temporary:
-		return a.to.removeTree(a.relocated(r.dir), r.name())
+		return to.removeTree(dir, r.name())
 	case now.kind != directory:
 		return h.unlink(r.name())
 	}
-	a.to.forget(filepath.Join(a.relocated(r.dir), r.name()))
+	to.forget(filepath.Join(dir, r.name()))
 	if err := h.rmdir(r.name()); err != nil {
 		if names, e := h.names(r.name()); e == nil && len(names) > 0 {
 			return nil // somebody else has put something there: it stays (official agents)
@@ -102,9 +128,9 @@ func (a *application) removeRemnant(r *remnant) error {
 
 // relocated is where a directory of the previous revision is now if a file has taken its place.
 func (a *application) relocated(dir string) string {
-	for _, m := range a.old {
-		if m.was.kind == directory && within(filepath.Join(m.dir, m.name), dir) {
-			return filepath.Join(m.dir, m.temp) + strings.TrimPrefix(dir, filepath.Join(m.dir, m.name))
+	for _, m := range a.oldDirs {
+		if place := filepath.Join(m.dir, m.name); within(place, dir) {
+			return filepath.Join(m.dir, m.temp) + strings.TrimPrefix(dir, place)
 		}
 	}
 	return dir
@@ -113,7 +139,6 @@ func (a *application) relocated(dir string) string {
 // removeTree removes whatever has a temporary name. Nothing below it was there before, but for a directory of the previous revision, whose
 // content is gone by then.
 func (hs *handles) removeTree(dir, name string) error {
-	hs.forget(filepath.Join(dir, name))
 	h, err := hs.in(dir)
 	if err != nil {
 		return err
@@ -127,6 +152,7 @@ func (hs *handles) removeTree(dir, name string) error {
 	case i.kind != directory:
 		return h.unlink(name)
 	}
+	hs.forget(filepath.Join(dir, name)) // it may have been another one
 	names, err := h.names(name)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -54,19 +55,15 @@ func (hs *handles) in(dir string) (*handle, error) {
 func (hs *handles) drop(dir string) {
 	unix.Close(hs.open[dir].fd)
 	delete(hs.open, dir)
-	for i, d := range hs.order {
-		if d == dir {
-			hs.order = append(hs.order[:i], hs.order[i+1:]...)
-			return
-		}
-	}
+	at := slices.Index(hs.order, dir)
+	hs.order = slices.Delete(hs.order, at, at+1)
 }
 
 // forget closes the handles of a directory that has got another name, and of those below it.
 func (hs *handles) forget(dir string) {
-	for _, d := range append([]string(nil), hs.order...) {
-		if within(dir, d) {
-			hs.drop(d)
+	for i := len(hs.order) - 1; i >= 0; i-- {
+		if within(dir, hs.order[i]) {
+			hs.drop(hs.order[i])
 		}
 	}
 }

@@ -1,11 +1,6 @@
 package install
 
-import (
-	"bytes"
-	"encoding/json"
-	"io"
-	"strings"
-)
+import "io"
 
 // The forms of the official agent's instructions that an entry of the permissions makes, keys in the order of its release 1.8. Names that are no
 // text get replacement characters.
@@ -48,7 +43,7 @@ func (p *Plan) writeInstructions(w io.Writer) error {
 			out.add(`{"type":"mkdir","directory":`, s.dir.path)
 		} else {
 			out.begin(`{"type":"copy","source":`)
-			out.quote(p.request.Archive, s.file.written())
+			out.text = appendText(out.text, p.request.Archive, s.file.written())
 			out.end(`,"destination":`, s.file.path)
 		}
 	}
@@ -71,7 +66,7 @@ func (p *Plan) writeInstructions(w io.Writer) error {
 func (g *grant) instructions() (parts []string) {
 	e := g.entry
 	add := func(form any) {
-		text := quoted(form)
+		text := marshal(form)
 		parts = append(parts, text[:len(text)-len(`""}`)])
 	}
 	if e.Mode != nil {
@@ -117,7 +112,7 @@ func (o *instructionWriter) begin(part string) {
 
 func (o *instructionWriter) end(part, path string) {
 	o.text = append(o.text, part...)
-	o.quote(path, "")
+	o.text = appendText(o.text, path, "")
 	o.text = append(o.text, '}')
 	if len(o.text) >= 32<<10 {
 		o.flush()
@@ -129,38 +124,6 @@ func (o *instructionWriter) flush() {
 		_, o.err = o.w.Write(o.text)
 	}
 	o.text = o.text[:0]
-}
-
-// quote writes two strings as one. Most paths are letters, of which none is another one in JSON.
-func (o *instructionWriter) quote(a, b string) {
-	if !literal(a) || !literal(b) {
-		o.text = append(o.text, quoted(a+b)...)
-		return
-	}
-	o.text = append(o.text, '"')
-	o.text = append(o.text, a...)
-	o.text = append(o.text, b...)
-	o.text = append(o.text, '"')
-}
-
-func literal(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}
-
-// quoted is x in JSON, with letters like < as they are.
-func quoted(x any) string {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(x); err != nil {
-		panic(err) // of strings there is nothing that JSON cannot say
-	}
-	return strings.TrimSuffix(text.String(), "\n")
 }
 
 func orNull(s string) *string {

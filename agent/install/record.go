@@ -1,12 +1,12 @@
 package install
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -124,11 +124,13 @@ type recordLine struct {
 // rawPath is a path in JSON. Paths on Unix need not be text.
 type rawPath string
 
-func (p rawPath) MarshalJSON() ([]byte, error) {
+func (p rawPath) MarshalJSON() ([]byte, error) { return p.appendTo(nil), nil }
+
+func (p rawPath) appendTo(text []byte) []byte {
 	if utf8.ValidString(string(p)) {
-		return json.Marshal(string(p))
+		return appendText(text, string(p), "")
 	}
-	return json.Marshal([][]byte{[]byte(p)})
+	return append(text, marshal([][]byte{[]byte(p)})...)
 }
 
 func (p *rawPath) UnmarshalJSON(data []byte) error {
@@ -151,41 +153,38 @@ func (r *record) begin() error {
 	if r.path == "" {
 		return nil
 	}
-	var text bytes.Buffer
-	out := json.NewEncoder(&text)
-	lines := []recordLine{{Version: recordVersion, Instructions: &r.instructions}}
-	for i := range r.lists {
-		lines = append(lines, recordLine{List: &r.lists[i]})
-	}
-	for _, m := range r.moves {
-		lines = append(lines, recordLine{Move: &savedMove{rawPath(m.dir), m.temp, rawPath(m.name), rawPath(m.path), identityOf(m.was)}})
-	}
-	if r.replaced != "" {
-		lines = append(lines, recordLine{Replaced: rawPath(r.replaced)})
-	}
-	for _, l := range append(lines, recordLine{Phase: staging}) {
-		if err := out.Encode(l); err != nil {
-			return err
-		}
-	}
 	if err := os.MkdirAll(filepath.Dir(r.path), 0o700); err != nil {
 		return fmt.Errorf("cannot record the install: %w", err)
 	}
-	return durable.WriteFile(r.path, text.Bytes(), 0o600)
+	return durable.Write(r.path, 0o600, func(w io.Writer) error {
+		out := newRecordWriter(w)
+		out.line(recordLine{Version: recordVersion, Instructions: &r.instructions})
+		for i := range r.lists {
+			out.line(recordLine{List: &r.lists[i]})
+		}
+		for _, m := range r.moves {
+			out.move(m)
+		}
+		if r.replaced != "" {
+			out.line(recordLine{Replaced: rawPath(r.replaced)})
+		}
+		out.line(recordLine{Phase: staging})
+		return out.Flush()
+	})
 }
 
 // place records what everything new is and what is going to be changed where it stands.
 func (r *record) place() error {
 	if r.path != "" {
-		lines := make([]recordLine, 0, len(r.moves)+len(r.attributes)+1)
-		for _, m := range r.moves {
-			i := identityOf(m.new)
-			lines = append(lines, recordLine{New: &i})
-		}
-		for i := range r.attributes {
-			lines = append(lines, recordLine{Attributes: &r.attributes[i]})
-		}
-		if err := r.append(append(lines, recordLine{Phase: placing})...); err != nil {
+		err := r.append(func(out *recordWriter) {
+			for _, m := range r.moves {
+				out.new(identityOf(m.new))
+			}
+			for i := range r.attributes {
+				out.line(recordLine{Attributes: &r.attributes[i]})
+			}
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -196,7 +195,7 @@ func (r *record) place() error {
 // context records that an SELinux rule was added. One that a crash keeps from being recorded does no harm: the next Install changes it.
 func (r *record) context(path string) error {
 	if r.path != "" {
-		if err := r.append(recordLine{Context: rawPath(path)}, recordLine{Phase: placing}); err != nil {
+		if err := r.append(func(out *recordWriter) { out.line(recordLine{Context: rawPath(path)}) }); err != nil {
 			return err
 		}
 	}
@@ -204,7 +203,8 @@ func (r *record) context(path string) error {
 	return nil
 }
 
-func (r *record) append(lines ...recordLine) (err error) {
+// append adds lines of the phase placing.
+func (r *record) append(tell func(*recordWriter)) (err error) {
 	if err := faultpoint.At("install record"); err != nil {
 		return err
 	}
@@ -212,12 +212,10 @@ func (r *record) append(lines ...recordLine) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot record the install: %w", err)
 	}
-	out := bufio.NewWriter(f)
-	enc := json.NewEncoder(out)
-	for _, l := range lines {
-		err = errors.Join(err, enc.Encode(l))
-	}
-	if err = errors.Join(err, out.Flush()); err == nil {
+	out := newRecordWriter(f)
+	tell(out)
+	out.line(recordLine{Phase: placing})
+	if err = out.Flush(); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {

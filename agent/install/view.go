@@ -5,10 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	"codedeploy-agent/agent/crew"
 )
 
 // remnant is something of the previous revision that the next Install removes or replaces.
@@ -84,27 +81,19 @@ func (v *view) reach(path string, redirected map[string]bool) (string, error) {
 	return v.canonical(parent)
 }
 
-// lookAtAll finds out what stands at places, which all processors share.
+// lookAtAll finds out what stands at places.
 func lookAtAll(places []remnant) error {
-	var lookers crew.Crew
-	for some := range slices.Chunk(places, batchFiles) {
-		lookers.Do(func() error {
-			var dirs handles
-			defer dirs.close()
-			for i := range some {
-				r := &some[i]
-				h, err := dirs.in(r.dir)
-				if err == nil {
-					r.info, err = h.look(r.name())
-				}
-				if err != nil && !missing(err) && !tooLong(err) {
-					return err
-				}
-			}
+	return sharing(len(places), func(dirs *handles, i int) error {
+		r := &places[i]
+		h, err := dirs.in(r.dir)
+		if err == nil {
+			r.info, err = h.look(r.name())
+		}
+		if missing(err) || tooLong(err) {
 			return nil
-		})
-	}
-	return lookers.Wait()
+		}
+		return err
+	})
 }
 
 // remove notes that something will be gone, if it will.
@@ -224,5 +213,6 @@ func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || notDirec
 
 // within says whether path is dir or lies below it. Both are clean.
 func within(dir, path string) bool {
-	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
+	below, ok := strings.CutPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator)))
+	return path == dir || ok && below != "" && below[0] == filepath.Separator
 }
