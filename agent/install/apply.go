@@ -92,8 +92,8 @@ type application struct {
 type move struct {
 	dir, temp, name string // both names are in dir
 	path            string
-	was             info // what must stand there
-	new             info // what is put there, once it has been made
+	was             identity // what must stand there
+	new             identity // what is put there, once it has been made
 	placed          bool
 	foreign         bool // what stands there is not the previous revision's
 }
@@ -162,9 +162,11 @@ func (a *application) identify() error {
 	err := sharing(len(a.moves), func(to *handles, i int) error {
 		m := a.moves[i]
 		h, err := to.in(m.dir)
-		if err == nil {
-			m.new, err = h.look(m.temp)
+		if err != nil {
+			return err
 		}
+		is, err := h.look(m.temp)
+		m.new = identityOf(is)
 		return err
 	})
 	if err != nil {
@@ -216,7 +218,7 @@ func (a *application) prepare() {
 	defer func() { a.work.Expect(files, bytes) }()
 	temp := func(dir, name, path string, was info) *move {
 		number++
-		m := &move{dir: dir, temp: a.mark + strconv.Itoa(number), name: name, path: path, was: was}
+		m := &move{dir: dir, temp: a.mark + strconv.Itoa(number), name: name, path: path, was: identityOf(was)}
 		a.moves = append(a.moves, m)
 		return m
 	}
@@ -282,14 +284,14 @@ func (a *application) putInPlace() error {
 		return err
 	}
 	for _, m := range a.moves {
-		if m.new.kind == directory {
+		if m.new.Kind == directory {
 			a.to.forget(filepath.Join(m.dir, m.temp))
 		}
-		if m.was.kind == directory {
+		if m.was.Kind == directory {
 			a.to.forget(filepath.Join(m.dir, m.name))
 			a.oldDirs = append(a.oldDirs, m)
 		}
-		if m.was.kind != absent {
+		if m.was.Kind != absent {
 			a.old = append(a.old, m)
 		}
 	}
@@ -309,9 +311,9 @@ func (a *application) place(to *handles, m *move) error {
 		return err
 	}
 	switch {
-	case m.was.kind == absent && stands.kind == absent:
+	case m.was.Kind == absent && stands.kind == absent:
 		err = m.put(h)
-	case m.was.kind == absent || !stands.same(m.was):
+	case m.was.Kind == absent || !stands.is(m.was):
 		return fmt.Errorf("cannot put %s in place: %w", show(m.path), errChanged)
 	default:
 		err = m.swap(h, a.plan.options.copyOnly)
@@ -344,7 +346,7 @@ func (m *move) swap(h *handle, byHand bool) error {
 		return err
 	}
 	aside := m.temp + asideSuffix
-	if m.was.kind != directory && comes.kind != directory && h.link(m.name, aside) == nil {
+	if m.was.Kind != directory && comes.kind != directory && h.link(m.name, aside) == nil {
 		if err := h.rename(m.temp, m.name); err != nil {
 			return errors.Join(err, h.unlink(aside))
 		}

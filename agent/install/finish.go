@@ -41,7 +41,7 @@ func (a *application) finish() {
 			remnantStays(r, err)
 		}
 	}
-	removing(len(a.old), func(to *handles, i int) error { return to.removeTree(a.old[i].dir, a.old[i].temp) }, func(i int, err error) {
+	removing(len(a.old), func(to *handles, i int) error { return to.removeOld(a.old[i]) }, func(i int, err error) {
 		left := filepath.Join(a.old[i].dir, a.old[i].temp)
 		a.failed = append(a.failed, left)
 		p.log.Warn("cannot remove what stood at the place of a new file; the next install will try again", zap.String("path", left), zap.Error(err))
@@ -134,6 +134,21 @@ func (a *application) relocated(dir string) string {
 		}
 	}
 	return dir
+}
+
+// removeOld removes what a move has put at its temporary name.
+func (hs *handles) removeOld(m *move) error {
+	if m.was.Kind == directory {
+		return hs.removeTree(m.dir, m.temp)
+	}
+	h, err := hs.in(m.dir)
+	if err != nil {
+		return err
+	}
+	if err := h.unlink(m.temp); !missing(err) {
+		return err
+	}
+	return nil
 }
 
 // removeTree removes whatever has a temporary name. Nothing below it was there before, but for a directory of the previous revision, whose

@@ -83,6 +83,9 @@ type identity struct {
 
 func identityOf(i info) identity { return identity{i.kind, i.dev, i.ino, i.mtime} }
 
+// is says whether something is the very thing that was recorded, whatever its time is.
+func (i info) is(x identity) bool { return i.kind == x.Kind && i.dev == x.Dev && i.ino == x.Ino }
+
 func (i identity) info() info {
 	return info{kind: i.Kind, dev: i.Dev, ino: i.Ino, mtime: i.Time}
 }
@@ -178,7 +181,7 @@ func (r *record) place() error {
 	if r.path != "" {
 		err := r.append(func(out *recordWriter) {
 			for _, m := range r.moves {
-				out.new(identityOf(m.new))
+				out.new(m.new)
 			}
 			for i := range r.attributes {
 				out.line(recordLine{Attributes: &r.attributes[i]})
@@ -262,9 +265,9 @@ func readRecord(path string) (*record, error) {
 			draft.lists = append(draft.lists, *l.List)
 		case l.Move != nil:
 			m := l.Move
-			draft.moves = append(draft.moves, &move{dir: string(m.Dir), temp: m.Temp, name: string(m.Name), path: string(m.Path), was: m.Was.info()})
+			draft.moves = append(draft.moves, &move{dir: string(m.Dir), temp: m.Temp, name: string(m.Name), path: string(m.Path), was: m.Was})
 		case l.New != nil && named < len(draft.moves):
-			draft.moves[named].new = l.New.info()
+			draft.moves[named].new = *l.New
 			named++
 		case l.Attributes != nil:
 			draft.attributes = append(draft.attributes, *l.Attributes)

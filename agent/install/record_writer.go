@@ -28,7 +28,7 @@ func (w *recordWriter) move(m *move) {
 	t = appendText(append(t, `,"temp":`...), m.temp, "")
 	t = rawPath(m.name).appendTo(append(t, `,"name":`...))
 	t = rawPath(m.path).appendTo(append(t, `,"path":`...))
-	t = identityOf(m.was).appendTo(append(t, `,"was":`...))
+	t = m.was.appendTo(append(t, `,"was":`...))
 	w.text = append(t, "}}\n"...)
 	w.Write(w.text)
 }

@@ -57,7 +57,7 @@ func (a *application) keepReplaced() error {
 func (a *application) foreignMoves() []*move {
 	var foreign []*move
 	for _, m := range a.moves {
-		if a.plan.request.ReplacedDir != "" && m.foreign && (m.was.kind == regular || m.was.kind == link) {
+		if a.plan.request.ReplacedDir != "" && m.foreign && (m.was.Kind == regular || m.was.Kind == link) {
 			foreign = append(foreign, m)
 		}
 	}
@@ -88,7 +88,7 @@ func (a *application) makeReplacedDir(foreign []*move) (dir string, names []stri
 			continue
 		}
 		f := replacedFile{Path: rawPath(m.path), File: strconv.Itoa(len(index) + 1)}
-		if m.was.kind == link {
+		if m.was.Kind == link {
 			text, err := os.Readlink(filepath.Join(m.dir, m.name))
 			if err != nil {
 				return "", nil, err
@@ -114,14 +114,14 @@ func (a *application) keep(m *move, keeping *handles, dir, name string) error {
 	if err != nil {
 		return err
 	}
-	if from.linkTo(m.name, to, name) == nil || m.was.kind == link { // of a link the index says where it led
+	if from.linkTo(m.name, to, name) == nil || m.was.Kind == link { // of a link the index says where it led
 		return nil
 	}
 	is, err := from.look(m.name)
 	if err != nil {
 		return err
 	}
-	if !is.same(m.was) {
+	if !is.is(m.was) {
 		return errChanged
 	}
 	var c copier

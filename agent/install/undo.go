@@ -160,7 +160,7 @@ func (u *undoing) move(m *move) error {
 	if h, err = u.to.in(m.dir); err != nil {
 		return err
 	}
-	placed, was := m.isNew(stands), m.was.kind != absent
+	placed, was := m.isNew(stands), m.was.Kind != absent
 	switch {
 	case !was && placed:
 		return h.rename(m.name, m.temp)
@@ -200,14 +200,14 @@ func (u *undoing) move(m *move) error {
 
 // isNew and isOld say whether something is what the move puts at its place, or what stood there.
 func (m *move) isNew(i info) bool {
-	if m.new.ino == 0 { // a system without such numbers: this process knows what it has done
-		return i.kind != absent && i.kind == m.new.kind && m.placed
+	if m.new.Ino == 0 { // a system without such numbers: this process knows what it has done
+		return i.kind != absent && i.kind == m.new.Kind && m.placed
 	}
 	// A file that somebody has made since can have got the number of one that is gone, but not its time.
-	return i.kind != absent && i.same(m.new) && (i.kind == directory || i.mtime == m.new.mtime)
+	return i.kind != absent && i.is(m.new) && (i.kind == directory || i.mtime == m.new.Time)
 }
 
-func (m *move) isOld(i info) bool { return m.was.kind != absent && i.same(m.was) }
+func (m *move) isOld(i info) bool { return m.was.Kind != absent && i.is(m.was) }
 
 // temporary removes what was made under a temporary name. In the phase placing it must be what was made.
 func (u *undoing) temporary(m *move, p phase) error {
@@ -225,7 +225,7 @@ func (u *undoing) temporary(m *move, p phase) error {
 	switch {
 	case err != nil || i.kind == absent:
 		return err
-	case p == placing && m.new.ino != 0 && !m.isNew(i):
+	case p == placing && m.new.Ino != 0 && !m.isNew(i):
 		u.left = append(u.left, fmt.Sprintf("%s/%s, which belongs to %s", show(m.dir), m.temp, show(m.path)))
 		return nil
 	}
