@@ -199,29 +199,41 @@ func (b *bencher) one(w work, who string) (c cost, done bool, err error) {
 			return c, false, err
 		}
 	}
-	bundle, err := b.bundle(w, dir, dest)
-	if err != nil {
-		return c, false, err
-	}
 	config, err := configuration(dir)
 	if err != nil {
 		return c, false, err
 	}
-	argv := []string{b.agent, "deploy-local", "-c", config, "-l", bundle, "-t", w.format, "-e", w.events}
-	switch who {
-	case "floor":
-		argv = []string{"/usr/bin/env", "BUNDLE=" + bundle, "STAGE=" + stage, "DEST=" + dest, "/bin/sh", "-c", w.floor}
-	case "peer":
-		fill := strings.NewReplacer("{bundle}", bundle, "{type}", w.format, "{events}", w.events, "{config}", config)
-		argv = nil
-		for _, word := range strings.Fields(b.peer) {
-			argv = append(argv, fill.Replace(word))
+	commandLine := func(w work) ([]string, error) {
+		bundle, err := b.bundle(w, dir, dest)
+		switch {
+		case err != nil:
+			return nil, err
+		case who == "floor":
+			return []string{"/usr/bin/env", "BUNDLE=" + bundle, "STAGE=" + stage, "DEST=" + dest, "/bin/sh", "-c", w.floor}, nil
+		case who == "peer":
+			fill := strings.NewReplacer("{bundle}", bundle, "{type}", w.format, "{events}", w.events, "{config}", config)
+			var argv []string
+			for _, word := range strings.Fields(b.peer) {
+				argv = append(argv, fill.Replace(word))
+			}
+			return argv, nil
 		}
+		return []string{b.agent, "deploy-local", "-c", config, "-l", bundle, "-t", w.format, "-e", w.events}, nil
 	}
-	if w.again {
+	if w.before != "" {
+		before := w
+		before.revision = w.before
+		argv, err := commandLine(before)
+		if err != nil {
+			return c, false, err
+		}
 		if _, err := costOf(argv); err != nil {
 			return c, false, err
 		}
+	}
+	argv, err := commandLine(w)
+	if err != nil {
+		return c, false, err
 	}
 	if err := warm(dir, w); err != nil {
 		return c, false, err

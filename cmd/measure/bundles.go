@@ -25,13 +25,14 @@ type revision struct {
 	scripts             int // of AfterInstall
 	permissions         string
 	each                string // files or permissions: that section of the AppSpec has an entry for each file
+	seed                uint64 // other content for another one
 	text                bool   // the content compresses to a third or so, as that of large files does
 }
 
 // write makes the revision's directory. The content is the same in every run, and random, so that it is what a build brings rather than
 // what compresses well, unless it is to be text.
 func (r revision) write(dir, dest string) error {
-	random := rand.New(rand.NewPCG(1, 2))
+	random := rand.New(rand.NewPCG(1, 2+r.seed))
 	var content io.Reader = noise{random}
 	if r.text {
 		content = newProse(random)

@@ -18,8 +18,10 @@ func TestWorksAreComparedWithWorks(t *testing.T) {
 				t.Errorf("%s is compared with %q, which is no work before it, or one without units", w.name, name)
 			}
 		}
-		if _, ok := revisions("/dest")[w.revision]; w.revision != "" && !ok {
-			t.Errorf("%s has the revision %q, which there is not", w.name, w.revision)
+		for _, name := range []string{w.revision, w.before} {
+			if _, ok := revisions("/dest")[name]; name != "" && !ok {
+				t.Errorf("%s has the revision %q, which there is not", w.name, name)
+			}
 		}
 	}
 }

@@ -10,7 +10,7 @@ type work struct {
 	events   string
 	floor    string // what a shell does for the same: BUNDLE, STAGE and DEST are variables. Empty: nothing does it
 	needs    string // the program that the floor needs and that is not everywhere
-	again    bool   // the same has been done once before
+	before   string // the revision that has been deployed before, in the same format; empty: none
 	root     bool   // only root can do it
 	large    bool   // takes gigabytes of memory, up to 2 GiB beside the bundle
 	// play does the work in place of deploy-local, in an empty directory; only the agent is measured.
@@ -42,6 +42,8 @@ const (
 // revisions by name. The files are what applications are made of: thousands of 1 to 4 KiB; and then what hurts.
 func revisions(dest string) map[string]revision {
 	small := revision{files: 10_000, perDirectory: 50, least: 1 << 10, most: 4 << 10}
+	other := small
+	other.seed = 1
 	owned := small
 	owned.permissions = "permissions:\n  - object: " + dest + "\n    owner: nobody\n    group: nogroup\n    mode: 640\n    type: [file]\n"
 	tiny := revision{files: 1, perDirectory: 1, least: 1, most: 1}
@@ -50,7 +52,7 @@ func revisions(dest string) map[string]revision {
 		return revision{files: n, perDirectory: 50, least: 64, most: 64, each: part}
 	}
 	return map[string]revision{
-		"small": small, "owned": owned,
+		"small": small, "other": other, "owned": owned,
 		"big":     {files: 1, perDirectory: 1, least: 1 << 30, most: 1 << 30},
 		"text":    {files: 1, perDirectory: 1, least: 1 << 30, most: 1 << 30, text: true},
 		"flat10":  {files: 10_000, perDirectory: 10_000, least: 64, most: 64},
@@ -87,8 +89,9 @@ var works = []work{
 		limits: []limit{{wallRatio, 1.1}, {peak, 24 * mib}}},
 	{name: "owner, group and mode, tar", revision: "owned", format: "tar", events: installing, root: true, against: "10,000 files, tar",
 		limits: []limit{{wallRatio, 1.1}, {peak, 24 * mib}}},
-	{name: "the same again, tar", revision: "small", format: "tar", events: installing, again: true, against: "10,000 files, tar",
+	{name: "the same again, tar", revision: "small", format: "tar", events: installing, before: "small", against: "10,000 files, tar",
 		limits: []limit{{wallRatio, 0.5}, {peak, 24 * mib}}},
+	{name: "other files in their place, tar", revision: "other", format: "tar", events: installing, before: "small", against: "10,000 files, tar"},
 	{name: "1 GiB file, tar", revision: "big", format: "tar", events: installing, floor: untar, large: true,
 		limits: []limit{{wallRatio, 0.7}, {peak, 24 * mib}}},
 	{name: "1 GiB file, zip", revision: "big", format: "zip", events: installing, floor: unzip, needs: "unzip", large: true,
