@@ -125,6 +125,8 @@ type copier struct {
 	// glance is told of a file instead of to, which then gets no content.
 	glance func(name string, a attributes, size int64) error
 
+	seen statInfo // of the entry that is being copied
+
 	counting sync.Mutex
 	gauge    disk.Gauge
 }
@@ -136,7 +138,7 @@ func (c *copier) directory(in *os.Root, base, name string) error {
 		return err
 	}
 	defer from.release()
-	entries, err := list(from.Root, -1)
+	entries, err := from.list()
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -144,7 +146,7 @@ func (c *copier) directory(in *os.Root, base, name string) error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		at := path.Join(name, e.Name())
+		at := path.Join(name, e)
 		if err := c.entry(from, e, at); err != nil {
 			return ofEntry(at, err)
 		}
@@ -155,12 +157,11 @@ func (c *copier) directory(in *os.Root, base, name string) error {
 // maxDepth is how many directories deep a local directory may be: no honest one is deeper, and each level costs an open directory.
 const maxDepth = 512
 
-func (c *copier) entry(from *handle, e fs.DirEntry, at string) error {
+func (c *copier) entry(from *handle, base, at string) error {
 	if strings.Count(at, "/") >= maxDepth {
 		return fmt.Errorf("it lies more than %d directories deep", maxDepth)
 	}
-	base := e.Name()
-	info, err := e.Info() // which a directory that is read through a Root knows already
+	info, err := from.lstat(base, &c.seen)
 	if err != nil {
 		return err
 	}
@@ -233,11 +234,11 @@ func (c *copier) file(from *os.Root, base, at string) error {
 }
 
 // fetch reads a small file. It is called by several goroutines.
-func (c *copier) fetch(from *handle, base string, buffer []byte) ([]byte, attributes, error) {
+func (c *copier) fetch(from *handle, base string, with *fetching) ([]byte, attributes, error) {
 	if err := c.ctx.Err(); err != nil {
 		return nil, attributes{}, err
 	}
-	content, info, err := from.read(base, buffer)
+	content, info, err := from.read(base, with.buffer, &with.is)
 	if err != nil {
 		return nil, attributes{}, err
 	}

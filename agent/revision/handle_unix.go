@@ -101,18 +101,30 @@ func (f *handle) openat(base string, flags int, mode uint32) (int, error) {
 	}
 }
 
-// read returns the content of a file, which is in the buffer if there is room for it, and what it is.
-func (f *handle) read(base string, buffer []byte) ([]byte, fs.FileInfo, error) {
+// list returns the names in the directory, once.
+func (f *handle) list() ([]string, error) { return f.names.dir.Readdirnames(-1) }
+
+// lstat says what a name is, in the given place.
+func (f *handle) lstat(base string, is *statInfo) (fs.FileInfo, error) {
+	is.name = base
+	if err := unix.Fstatat(f.names.fd, base, &is.st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return nil, about("lstat", base, err)
+	}
+	return is, nil
+}
+
+// read returns the content of a file, which is in the buffer if there is room for it, and what it is, which is in the given place.
+func (f *handle) read(base string, buffer []byte, is *statInfo) ([]byte, fs.FileInfo, error) {
 	fd, err := f.openat(base, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, about("open", base, err)
 	}
 	defer unix.Close(fd)
-	info := &statInfo{name: base}
-	if err := unix.Fstat(fd, &info.st); err != nil {
+	is.name = base
+	if err := unix.Fstat(fd, &is.st); err != nil {
 		return nil, nil, about("stat", base, err)
 	}
-	if !info.Mode().IsRegular() {
+	if !is.Mode().IsRegular() {
 		return nil, nil, errBecameSpecial
 	}
 	content := buffer[:0]
@@ -128,13 +140,13 @@ func (f *handle) read(base string, buffer []byte) ([]byte, fs.FileInfo, error) {
 			return nil, nil, about("read", base, err)
 		}
 		content = content[:len(content)+n]
-		if n == 0 || int64(len(content)) == info.st.Size {
-			return content, info, nil
+		if n == 0 || int64(len(content)) == is.st.Size {
+			return content, is, nil
 		}
 	}
 }
 
-// statInfo is what fstat says of a file.
+// statInfo is what the system says of a file. One place serves for many, because each would be garbage at once.
 type statInfo struct {
 	name string
 	st   unix.Stat_t
@@ -148,7 +160,21 @@ func (i *statInfo) ModTime() time.Time { return time.Unix(i.st.Mtim.Unix()) }
 
 func (i *statInfo) Mode() fs.FileMode {
 	m := attributes{mode: uint32(i.st.Mode) & 0o7777}.fileMode()
-	if i.st.Mode&unix.S_IFMT != unix.S_IFREG {
+	switch i.st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		m |= fs.ModeDir
+	case unix.S_IFLNK:
+		m |= fs.ModeSymlink
+	case unix.S_IFIFO:
+		m |= fs.ModeNamedPipe
+	case unix.S_IFSOCK:
+		m |= fs.ModeSocket
+	case unix.S_IFCHR:
+		m |= fs.ModeDevice | fs.ModeCharDevice
+	case unix.S_IFBLK:
+		m |= fs.ModeDevice
+	default:
 		m |= fs.ModeIrregular
 	}
 	return m

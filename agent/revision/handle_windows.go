@@ -35,8 +35,24 @@ func (f *handle) create(base string, a attributes, content []byte) error {
 	return err
 }
 
+// statInfo is nothing here.
+type statInfo struct{}
+
+// list returns the names in the directory.
+func (f *handle) list() ([]string, error) {
+	d, err := f.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Readdirnames(-1)
+}
+
+// lstat says what a name is.
+func (f *handle) lstat(base string, _ *statInfo) (fs.FileInfo, error) { return f.Lstat(base) }
+
 // read returns the content of a file and what it is.
-func (f *handle) read(base string, _ []byte) ([]byte, fs.FileInfo, error) {
+func (f *handle) read(base string, _ []byte, _ *statInfo) ([]byte, fs.FileInfo, error) {
 	file, err := f.Open(base)
 	if err != nil {
 		return nil, nil, err

@@ -31,7 +31,7 @@ type smallFiles struct {
 	names  map[uint64]struct{} // digests of what may not have been made yet; two names that share one cost a pause
 	seed   maphash.Seed
 	// fetch reads a file of another directory, see fetched. It is called by several goroutines.
-	fetch func(from *handle, base string, buffer []byte) ([]byte, attributes, error)
+	fetch func(from *handle, base string, with *fetching) ([]byte, attributes, error)
 }
 
 // batch is some files of one directory.
@@ -50,7 +50,9 @@ type collected struct {
 	base string
 }
 
-var batches = sync.Pool{New: func() any { return &batch{content: make([]byte, 0, batchSize+smallFile)} }}
+var batches = sync.Pool{New: func() any {
+	return &batch{files: make([]collected, 0, mostFiles), content: make([]byte, 0, batchSize+smallFile)}
+}}
 
 func (s *smallFiles) init() {
 	s.names, s.seed = map[uint64]struct{}{}, maphash.MakeSeed()
@@ -84,8 +86,9 @@ func (t *tree) dispatch() {
 	}
 	s.makers.Do(func() error {
 		defer b.discard()
-		for content := b.content; len(b.files) > 0; b.files = b.files[1:] {
-			f := &b.files[0]
+		content := b.content
+		for i := range b.files {
+			f := &b.files[i]
 			if s.makers.Failed() {
 				return nil
 			}
@@ -93,9 +96,6 @@ func (t *tree) dispatch() {
 				return ofEntry(f.name, err)
 			}
 			content = content[f.size:]
-			if f.from != nil {
-				f.from.release()
-			}
 		}
 		return nil
 	})
@@ -109,7 +109,8 @@ func (b *batch) discard() {
 		}
 	}
 	b.up.release()
-	b.up, b.files, b.content = nil, nil, b.content[:0]
+	clear(b.files)
+	b.up, b.files, b.content = nil, b.files[:0], b.content[:0]
 	if cap(b.content) == batchSize+smallFile {
 		batches.Put(b)
 	}
@@ -119,16 +120,22 @@ func (s *smallFiles) make(up *handle, f *collected, content []byte) error {
 	a := f.a
 	if f.from != nil {
 		var err error
-		buffer := fetchBuffers.Get().(*[]byte)
-		defer fetchBuffers.Put(buffer)
-		if content, a, err = s.fetch(f.from, f.base, *buffer); err != nil {
+		with := fetchings.Get().(*fetching)
+		defer fetchings.Put(with)
+		if content, a, err = s.fetch(f.from, f.base, with); err != nil {
 			return err
 		}
 	}
 	return up.replacing(path.Base(f.name), func(base string) error { return up.create(base, a, content) })
 }
 
-var fetchBuffers = sync.Pool{New: func() any { b := make([]byte, smallFile+1); return &b }}
+// fetching is what a file is fetched with.
+type fetching struct {
+	buffer []byte
+	is     statInfo
+}
+
+var fetchings = sync.Pool{New: func() any { return &fetching{buffer: make([]byte, smallFile+1)} }}
 
 // collecting returns the batch for a file of the directory.
 func (t *tree) collecting(up *handle) *batch {
@@ -139,7 +146,7 @@ func (t *tree) collecting(up *handle) *batch {
 	if s.batch == nil {
 		s.batch = batches.Get().(*batch)
 		up.retain()
-		s.batch.up, s.batch.files = up, make([]collected, 0, mostFiles)
+		s.batch.up = up
 	}
 	return s.batch
 }
