@@ -34,7 +34,7 @@ func (r *ahead) stop() {
 	r.atWork.Wait()
 }
 
-// list is unpacked's. Of the directories that each is told of, the next ones are being read already.
+// list calls each for every entry of a directory. Of the directories that each is told of, the next ones are being read already.
 func (r *ahead) list(dir string, each func(named) error) error {
 	pieces := r.read(dir)
 	delete(r.begun, dir)

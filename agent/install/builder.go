@@ -44,12 +44,9 @@ func (b *builder) run() error {
 		return fmt.Errorf("cannot see what the previous revision left: %w", err)
 	}
 	p.warnings = append(p.warnings, p.view.warnings...)
-	b.list = p.reader.list
-	if p.reader == (unpacked{}) {
-		r := newAhead()
-		defer r.stop()
-		b.list = r.list
-	}
+	list, stop := p.reader.lister()
+	defer stop()
+	b.list = list
 	for i := range p.request.AppSpec.Files {
 		if err := b.mapping(&p.request.AppSpec.Files[i]); err != nil {
 			return err

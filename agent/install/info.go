@@ -53,6 +53,4 @@ func kindOf(m fs.FileMode) kind {
 }
 
 // same says whether both are the same thing and not just at the same place.
-func (i info) same(other info) bool {
-	return i.kind == other.kind && i.dev == other.dev && i.ino == other.ino
-}
+func (i info) same(other info) bool { return i.is(identityOf(other)) }

@@ -19,7 +19,7 @@ func TestPathsInInstructionsAreJSON(t *testing.T) {
 		if err := json.Unmarshal(text.Bytes(), &got); err != nil || w.err != nil {
 			t.Errorf("%q: %v, %v: %s", path, err, w.err, text.Bytes())
 		}
-		if want := path; utf8.ValidString(path) && got.Directory != want {
+		if utf8.ValidString(path) && got.Directory != path {
 			t.Errorf("%q is read as %q", path, got.Directory)
 		}
 	}

@@ -37,8 +37,9 @@ type reader interface {
 	// look says what stands at a path, which is not followed.
 	look(path string) (info, error)
 	text(link string) (string, error)
-	// list calls each for every entry of a directory. An error of each ends it and is returned as it is.
-	list(dir string, each func(named) error) error
+	// lister returns what calls each for every entry of a directory; an error of each ends that and is returned as it is. stop ends whatever has been
+	// begun.
+	lister() (list func(dir string, each func(named) error) error, stop func())
 	mayRead(dir, name string, i info) error
 	open(path string) (io.ReadCloser, error)
 	// same says whether a file has the content of the one that stands at a place of the host.
@@ -66,18 +67,10 @@ func unreadable(err error) error { return fmt.Errorf("cannot read the revision: 
 // listedAtOnce is how many entries of a directory are read at a time: one can have a hundred thousand.
 const listedAtOnce = 256
 
-// list has the entries in the order in which the file system has them.
-func (r unpacked) list(dir string, each func(named) error) (err error) {
-	r.pieces(dir, func(p piece) bool {
-		for _, e := range p.entries {
-			if err = each(e); err != nil {
-				return false
-			}
-		}
-		err = p.err
-		return true
-	})
-	return err
+// lister has the entries in the order in which the file system has them.
+func (unpacked) lister() (func(string, func(named) error) error, func()) {
+	r := newAhead()
+	return r.list, r.stop
 }
 
 // pieces reads a directory as long as take takes more of it.
@@ -191,6 +184,8 @@ func packedInfo(fi fs.FileInfo) info {
 }
 
 func (p packed) text(link string) (string, error) { return p.from.ReadLink(p.name(link)) }
+
+func (p packed) lister() (func(string, func(named) error) error, func()) { return p.list, func() {} }
 
 func (p packed) list(dir string, each func(named) error) error {
 	entries, err := fs.ReadDir(p.from, p.name(dir))

@@ -1,8 +1,6 @@
 package runner
 
-import (
-	"io"
-)
+import "io"
 
 // CheckUser has nothing to check: runas and sudo do not exist on Windows.
 func CheckUser(string, bool, string) error { return nil }
